@@ -1,0 +1,22 @@
+# hybridge_library(FOLDER DEPENDENCIES...): one library of a folder's sources (not of its subfolders), named
+# hybridge_<folder> with / as _. Dependencies are folders too.
+set(hybridge_external_base Boost::headers spdlog::spdlog Threads::Threads)
+set(hybridge_external_io OpenSSL::SSL)
+set(hybridge_external_routing Boost::json)
+set(hybridge_external_tls OpenSSL::SSL)
+set(hybridge_external_proxy_http Boost::json OpenSSL::Crypto)
+set(hybridge_external_proxy yaml-cpp::yaml-cpp prometheus-cpp::core)
+set(hybridge_external_admin SQLite::SQLite3 Boost::json OpenSSL::Crypto)
+
+function(hybridge_library folder)
+  string(REPLACE "/" "_" name ${folder})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cc)
+  list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/proxy/main.cc)
+  add_library(hybridge_${name} STATIC ${sources})
+  target_include_directories(hybridge_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  foreach(dependency ${ARGN})
+    string(REPLACE "/" "_" dependency ${dependency})
+    target_link_libraries(hybridge_${name} PUBLIC hybridge_${dependency})
+  endforeach()
+  target_link_libraries(hybridge_${name} PUBLIC ${hybridge_external_${name}})
+endfunction()

@@ -1,0 +1,57 @@
+// Takes the framing off a body: content-length, chunked (strictly RFC 9112 7.1) or until close. Keeps no bytes:
+// what it hands out are views into what it was given. Used for requests and responses alike.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "proxy/http/message.h"
+
+namespace hybridge::http {
+
+class BodyDecoder {
+ public:
+  struct Step {
+    std::size_t consumed = 0;  // bytes of the input that are done with, framing and data
+    std::string_view data;     // the next piece of the body, a view into the input; may be empty
+  };
+
+  void start(const Framing& framing);
+
+  // Takes what it can from the front of `input`, up to the end of one run of data. consumed == 0 and no data: more
+  // input is needed (or is_done()). kBadChunk: chunk sizes with signs, white space, overflow or more than 16 digits,
+  // bare LF, extensions beyond 256 bytes a chunk or 16 KiB a body, trailers beyond 8 KiB or malformed.
+  Result<Step> next(std::string_view input);
+
+  bool is_done() const { return state_ == State::kDone; }
+  // The connection ended here: is the body complete? (True only when done, or when framed by the close.)
+  bool is_complete_at_close() const { return is_done() || state_ == State::kUntilClose; }
+
+ private:
+  enum class State : std::uint8_t {
+    kDone,
+    kLength,
+    kUntilClose,
+    kChunkSize,
+    kChunkExtension,
+    kChunkSizeLf,
+    kChunkData,
+    kChunkDataCr,
+    kChunkDataLf,
+    kTrailerStart,
+    kTrailerName,
+    kTrailerValue,
+    kTrailerLf,
+    kEndLf,
+  };
+
+  State state_ = State::kDone;
+  std::uint8_t digits_ = 0;
+  std::uint16_t extension_bytes_ = 0;
+  std::uint32_t extension_total_ = 0;
+  std::uint32_t trailer_bytes_ = 0;
+  std::uint64_t remaining_ = 0;
+};
+
+}  // namespace hybridge::http

@@ -1,0 +1,28 @@
+// HTTP/1 heads and chunk frames as bytes. Appends to a string the caller owns and reuses.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "proxy/http/message.h"
+
+namespace hybridge::http {
+
+// How the connection frames the body of this response, decided by the connection that writes it.
+struct ConnectionFacts {
+  Framing framing;               // kUntilClose: no framing header, the close ends it
+  bool keep_alive = true;        // adds Connection: close, or for HTTP/1.0 keep-alive: Connection: keep-alive
+  bool is_http10 = false;        // the client's version
+  std::string_view upgrade;      // of a 101: Connection: upgrade and Upgrade: <upgrade>
+  bool has_framing_header = true;  // false for 1xx, 204 (none may be sent) and where a HEAD's length is unknown
+};
+
+// Status line and fields of `head` (which holds end-to-end fields only: no Connection, Transfer-Encoding,
+// Content-Length), then the connection's own, then the empty line.
+void append_response_head(std::string& out, const ResponseHead& head, const ConnectionFacts& facts);
+
+void append_chunk_begin(std::string& out, std::uint64_t bytes);  // "400\r\n"
+inline constexpr std::string_view kChunkEnd = "\r\n";
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+}  // namespace hybridge::http
