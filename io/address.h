@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -54,6 +55,8 @@ class Network {
  public:
   static Result<Network> parse(std::string_view text);
   bool contains(const Address& address) const;
+
+  friend bool operator==(const Network&, const Network&) = default;
 
  private:
   std::array<std::uint8_t, 16> base_{};
