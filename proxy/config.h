@@ -176,7 +176,8 @@ struct Config {
   Log log;
   std::string pages_dir;  // empty: the built-in pages
 
-  // Where the file gave a key: `listen.https` → `FILE:LINE:COLUMN`. For messages about what the values point to.
+  // Where the file gave a key: `limits.headers` → `FILE:LINE:COLUMN`, "" when it did not. Once parsed, every key there
+  // is. For messages about what the values point to.
   std::map<std::string, std::string, std::less<>> origins;
 
   bool is_trusted_proxy(const Address& peer) const;
