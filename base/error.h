@@ -65,7 +65,7 @@ enum class Reason : std::uint8_t {
   kUpstreamHeadTimeout,
   kUpstreamIdle,
   kUpstreamTruncated,
-  kUpstreamStatus,   // an upstream's 429, 502 or 504 whose body an HTML client sees replaced by our page
+  kUpstreamStatus,  // an upstream's 429, 502 or 504 whose body an HTML client sees replaced by our page
   kTunnelIdle,
   // Not about a request: configuration, files, the store.
   kInvalid,
@@ -84,7 +84,9 @@ struct Error {
   friend bool operator==(const Error&, const Error&) = default;
 };
 
-inline Error make_error(Reason reason, std::string detail = {}) { return Error{reason, std::move(detail)}; }
+inline Error make_error(Reason reason, std::string detail = {}) {
+  return Error{reason, std::move(detail)};
+}
 
 // Lets Result::value() on an error throw: start-up code and tests only.
 [[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);

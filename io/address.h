@@ -1,13 +1,11 @@
-// An IP address and port, or a path of a Unix socket, as a value; and networks in CIDR notation.
+// An IP address and port as a value, and networks in CIDR notation.
 #pragma once
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
-#include <compare>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,13 +15,13 @@ namespace hybridge {
 
 class Address {
  public:
-  Address() = default;  // unspecified
+  Address() = default;                                                      // unspecified
   static Address from_sockaddr(const sockaddr* address, socklen_t length);  // IPv4-mapped IPv6 becomes IPv4
   // `203.0.113.7`, `2001:db8::1` or `[2001:db8::1]`; kInvalid: not an address.
   static Result<Address> parse(std::string_view ip, std::uint16_t port);
   // `203.0.113.7:80`, `[::1]:80`.
   static Result<Address> parse_with_port(std::string_view text);
-  static Address unix_socket(std::string_view path);
+  static Address unix_peer();  // of a Unix socket: has no address to speak of
 
   const sockaddr* data() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   socklen_t size() const { return size_; }

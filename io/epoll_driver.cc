@@ -1,0 +1,218 @@
+#include "io/epoll_driver.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+
+#include "io/acceptor.h"
+#include "io/loop.h"
+#include "io/transport.h"
+
+namespace hybridge {
+
+namespace {
+// What an event belongs to, in the low bits of its pointer.
+enum Tag : std::uintptr_t { kTransport = 0, kAcceptor = 1, kWake = 2 };
+constexpr std::uintptr_t kTagMask = 3;
+
+epoll_event make_event(std::uint32_t events, void* object, Tag tag) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = reinterpret_cast<std::uintptr_t>(object) | tag;
+  return event;
+}
+
+int pending_error(int descriptor) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
+  return error;
+}
+}  // namespace
+
+EpollDriver::EpollDriver(Loop& loop)
+    : loop_(loop), epoll_(epoll_create1(EPOLL_CLOEXEC)), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (epoll_ < 0 || event_ < 0) throw std::runtime_error("no descriptor is left for an event loop (ulimit -n)");
+  auto event = make_event(EPOLLIN | EPOLLET, nullptr, kWake);
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event);
+}
+
+EpollDriver::~EpollDriver() {
+  ::close(event_);
+  ::close(epoll_);
+}
+
+void EpollDriver::wake() {
+  // Edge-triggered: each write is an edge of its own, so the counter never needs to be read.
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(event_, &one, sizeof one);
+}
+
+void EpollDriver::turn(int milliseconds) {
+  std::array<epoll_event, 64> events;
+  const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds);
+  loop_.begin_turn();
+
+  // What was ready before this wait, once each: what becomes ready again meanwhile has its turn next time.
+  decltype(ready_) ready;
+  ready.swap(ready_);
+
+  for (int i = 0; i < count; ++i) {
+    const auto tagged = static_cast<std::uintptr_t>(events[static_cast<std::size_t>(i)].data.u64);
+    auto* object = reinterpret_cast<void*>(tagged & ~kTagMask);
+    switch (tagged & kTagMask) {
+      case kTransport:
+        on_event(*static_cast<Transport*>(object), events[static_cast<std::size_t>(i)].events);
+        break;
+      case kAcceptor:
+        static_cast<Acceptor*>(object)->driver_acceptable();
+        break;
+      default:
+        break;  // woken for posted work, which the loop looks at every turn
+    }
+  }
+  while (!ready.empty()) {
+    auto& transport = static_cast<Transport&>(ready.front());
+    ready.pop_front();
+    if (transport.has_deferred()) transport.driver_deliver();
+    if (transport.is_open()) receive(transport);
+  }
+}
+
+void EpollDriver::add(Acceptor& acceptor) {
+  auto event = make_event(EPOLLIN, &acceptor, kAcceptor);
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, acceptor.descriptor(), &event);
+}
+
+void EpollDriver::remove(Acceptor& acceptor) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, acceptor.descriptor(), nullptr);
+}
+
+void EpollDriver::add(Transport& transport) {
+  auto event = make_event(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &transport, kTransport);
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, transport.descriptor(), &event);
+  // A connected socket can be written to; saying so spares the first flush its wait for an event.
+  transport.readiness() = {.readable = false, .writable = !transport.is_connecting(), .peer_done = false};
+}
+
+void EpollDriver::remove(Transport& transport) {
+  ::close(transport.descriptor());
+}
+
+void EpollDriver::want_input(Transport& transport) {
+  if (transport.readiness().readable) make_ready(transport);
+}
+
+void EpollDriver::report_failure(Transport& transport) {
+  make_ready(transport);
+}
+
+void EpollDriver::make_ready(Transport& transport) {
+  auto& hook = static_cast<ReadyHook&>(transport);
+  if (!hook.is_linked()) ready_.push_back(hook);
+}
+
+void EpollDriver::on_event(Transport& transport, std::uint32_t events) {
+  if (!transport.is_open()) return;  // closed by an earlier event of this batch
+  auto& readiness = transport.readiness();
+  if (transport.is_connecting()) {
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
+    readiness.writable = true;
+    transport.driver_connected(pending_error(transport.descriptor()));
+    if (!transport.is_open()) return;
+  }
+  if (events & EPOLLERR) {
+    if (const int error = pending_error(transport.descriptor()); error != 0) {
+      transport.driver_failed(error);
+      return;
+    }
+  }
+  if (events & EPOLLHUP) {
+    // Both directions are shut. What the peer sent before is still to be read by whoever wants it; whoever does not
+    // read now must hear that the peer is gone.
+    readiness.readable = readiness.peer_done = true;
+    if (!transport.wants_input()) {
+      transport.driver_failed(ECONNRESET);
+      return;
+    }
+  }
+  if (events & EPOLLRDHUP) readiness.peer_done = true;
+  if (events & (EPOLLIN | EPOLLRDHUP)) readiness.readable = true;
+  if ((events & EPOLLOUT) && !readiness.writable) {
+    readiness.writable = true;
+    transport.flush();
+    transport.driver_sent();
+  }
+  if (transport.is_open()) receive(transport);
+}
+
+void EpollDriver::receive(Transport& transport) {
+  const auto buffer = loop_.receive_buffer();
+  auto& readiness = transport.readiness();
+  for (int round = 0; round < kReceivesPerTurn; ++round) {
+    if (!readiness.readable || !transport.is_open() || !transport.wants_input()) return;
+    const auto count = ::recv(transport.descriptor(), buffer.data(), buffer.size(), 0);
+    if (count > 0) {
+      // A short read has emptied the queue, unless a FIN waits behind it.
+      readiness.readable = static_cast<std::size_t>(count) == buffer.size() || readiness.peer_done;
+      transport.driver_received(buffer.first(static_cast<std::size_t>(count)));
+    } else if (count == 0) {
+      readiness.readable = false;
+      transport.driver_end();
+    } else if (errno == EAGAIN) {
+      readiness.readable = false;
+    } else if (errno != EINTR) {
+      transport.driver_failed(errno);
+    }
+  }
+  if (transport.is_open() && readiness.readable && transport.wants_input()) make_ready(transport);
+}
+
+std::size_t EpollDriver::send(Transport& transport, std::span<const std::uint8_t> more) {
+  std::size_t sent_of_more = 0;
+  auto& readiness = transport.readiness();
+  while (readiness.writable && (!transport.output().empty() || sent_of_more < more.size())) {
+    std::array<iovec, 17> pieces;
+    auto count = transport.output().peek(pieces.data(), pieces.size() - 1);
+    const auto queued = transport.output().size();
+    std::size_t offered = 0;
+    for (std::size_t i = 0; i < count; ++i) offered += pieces[i].iov_len;
+    if (offered == queued && sent_of_more < more.size()) {
+      const auto rest = more.subspan(sent_of_more);
+      pieces[count++] = {const_cast<std::uint8_t*>(rest.data()), rest.size()};
+      offered += rest.size();
+    }
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = count;
+    const auto sent = ::sendmsg(transport.descriptor(), &message, MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      readiness.writable = false;
+      if (errno == EAGAIN) {
+        transport.driver_blocked();
+      } else {
+        transport.driver_send_failed(errno);
+      }
+      break;
+    }
+    const auto from_queue = std::min(static_cast<std::size_t>(sent), queued);
+    transport.output().consume(from_queue);
+    sent_of_more += static_cast<std::size_t>(sent) - from_queue;
+    transport.driver_progressed();
+    if (static_cast<std::size_t>(sent) < offered) {
+      // The send buffer is full; the edge will tell.
+      readiness.writable = false;
+      transport.driver_blocked();
+    }
+  }
+  return sent_of_more;
+}
+
+}  // namespace hybridge
