@@ -21,7 +21,8 @@ class BodyDecoder {
 
   // Takes what it can from the front of `input`, up to the end of one run of data. consumed == 0 and no data: more
   // input is needed (or is_done()). kBadChunk: chunk sizes with signs, white space, overflow or more than 16 digits,
-  // bare LF, extensions beyond 256 bytes a chunk or 16 KiB a body, trailers beyond 8 KiB or malformed.
+  // bare LF, extensions beyond 256 bytes a chunk or 16 KiB a body or malformed (no white space but in quotes), trailers
+  // beyond 8 KiB or malformed; trailers are dropped. After an error the body is lost: do not call next() again.
   Result<Step> next(std::string_view input);
 
   bool is_done() const { return state_ == State::kDone; }
@@ -34,7 +35,12 @@ class BodyDecoder {
     kLength,
     kUntilClose,
     kChunkSize,
-    kChunkExtension,
+    kExtensionName,   // after the ';'
+    kExtensionValue,  // after the '='
+    kExtensionToken,
+    kExtensionQuoted,
+    kExtensionEscape,
+    kExtensionQuotedEnd,
     kChunkSizeLf,
     kChunkData,
     kChunkDataCr,
@@ -45,6 +51,12 @@ class BodyDecoder {
     kTrailerLf,
     kEndLf,
   };
+
+  Result<void> take_framing(char c);
+  Result<void> take_size(char c);
+  Result<void> take_extension(char c);
+  Result<void> take_trailer(char c);
+  Result<void> end_extension(char c);
 
   State state_ = State::kDone;
   std::uint8_t digits_ = 0;

@@ -15,9 +15,9 @@ struct Forwarding {
   std::uint16_t client_port = 0;
   std::string_view scheme = "https";  // X-Forwarded-Proto
   std::string_view request_id;
-  std::string_view traceparent;       // kept from the client or begun here
-  bool send_expect = false;           // pass Expect: 100-continue on
-  bool code_server = false;           // today's vhost for code servers: same rules, kept for logs
+  std::string_view traceparent;  // kept from the client or begun here
+  bool send_expect = false;      // pass Expect: 100-continue on
+  bool code_server = false;      // today's vhost for code servers: same rules, kept for logs
 };
 
 // The request as the upstream shall see it: HTTP/1.1, hop-by-hop fields and those a client may not set dropped

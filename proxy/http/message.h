@@ -48,6 +48,7 @@ enum class HeaderId : std::uint8_t {
   kProxyAuthenticate,
   kProxyAuthorization,
   kProxyConnection,
+  kProxyOther,  // any other Proxy-*, and `Proxy` itself
   kReferer,
   kReferrerPolicy,
   kServer,
@@ -157,7 +158,9 @@ struct ResponseHead {
   std::string_view phrase;
   Headers headers;
   Framing framing;
-  bool keep_alive = true;           // the upstream's wish, by version and Connection
+  // As declared, also where no body follows (HEAD, 304), so that it can be passed on.
+  std::optional<std::uint64_t> content_length;
+  bool keep_alive = true;                // the upstream's wish, by version and Connection
   std::uint32_t keep_alive_seconds = 0;  // Keep-Alive: timeout=; 0: not said
 
   bool is_informational() const { return status >= 100 && status < 200; }

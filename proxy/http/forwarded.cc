@@ -1,0 +1,199 @@
+#include "proxy/http/forwarded.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <charconv>
+
+#include "proxy/http/append.h"
+#include "proxy/http/characters.h"
+
+namespace hybridge::http {
+
+namespace {
+
+using enum HeaderId;
+static_assert(static_cast<std::size_t>(kCount_) <= 64);
+
+// A set of header ids, one bit each.
+struct IdSet {
+  std::uint64_t bits = 0;
+  constexpr bool has(HeaderId id) const { return (bits >> static_cast<unsigned>(id) & 1) != 0; }
+  friend constexpr IdSet operator|(IdSet a, IdSet b) { return {a.bits | b.bits}; }
+};
+template <class... Ids>
+constexpr IdSet set_of(Ids... ids) {
+  return {((std::uint64_t{1} << static_cast<unsigned>(ids)) | ...)};
+}
+
+// RFC 9110 7.6.1, and what frames a message: the next connection has its own.
+constexpr IdSet kHopByHop = set_of(kConnection, kKeepAlive, kProxyAuthenticate, kProxyAuthorization, kProxyConnection,
+                                   kProxyOther, kTe, kTrailer, kTransferEncoding, kContentLength);
+
+// What a client may not say of itself (decisions.md 1), what we say instead, and our own reserved names.
+constexpr IdSet kNotFromClients =
+    kHopByHop | set_of(kHost, kExpect, kUpgrade, kXRealIp, kXForwarded, kXForwardedFor, kXForwardedHost, kForwarded,
+                       kCfConnectingIp, kXFrappeSiteName, kXClientPort, kXRequestId, kTraceparent, kXHybridge);
+
+constexpr IdSet kNotFromUpstreams = kHopByHop | set_of(kServer, kXAccel, kXHybridge, kXRequestId, kXProxyUpstream);
+
+constexpr IdSet kSecurity =
+    set_of(kXFrameOptions, kXXssProtection, kXContentTypeOptions, kReferrerPolicy, kStrictTransportSecurity);
+
+// Does a Connection field name more than the usual options, which no field is called after?
+template <class Head>
+bool names_fields(const Head& head) {
+  if (!head.headers.has(kConnection)) return false;
+  bool names = false;
+  for (const auto& header : head.headers) {
+    if (header.id != kConnection) continue;
+    for_each_member(header.value, [&](std::string_view option) {
+      names = names || !(equal_ignoring_case(option, "keep-alive") || equal_ignoring_case(option, "close") ||
+                         equal_ignoring_case(option, "upgrade"));
+    });
+  }
+  return names;
+}
+
+bool is_named_by_connection(const Headers& headers, std::string_view name) {
+  for (const auto& header : headers) {
+    if (header.id == kConnection && list_contains(header.value, name)) return true;
+  }
+  return false;
+}
+
+// Which of the client's fields pass.
+class RequestFilter {
+ public:
+  explicit RequestFilter(const RequestHead& head) : headers_(head.headers), names_fields_(names_fields(head)) {}
+
+  bool passes(const Header& header) const {
+    if (kNotFromClients.has(header.id)) return false;
+    // A name with an underscore reaches a CGI or WSGI application as the one with a hyphen: X_Real_IP would be
+    // X-Real-IP there. Dropped like today, with every other odd character.
+    if (header.id == kOther && !is_all(header.name, kPlainName)) return false;
+    return !names_fields_ || !is_named_by_connection(headers_, header.name);
+  }
+
+ private:
+  const Headers& headers_;
+  bool names_fields_;
+};
+
+// HTTP/2 clients may send a cookie in pieces; HTTP/1 has one field (RFC 9113 8.2.3).
+void put_cookies(Appender& out, const RequestHead& head) {
+  std::string_view before = "Cookie: ";
+  for (const auto& header : head.headers) {
+    if (header.id != kCookie) continue;
+    out.put(before);
+    out.put(header.value);
+    before = "; ";
+  }
+  out.put("\r\n");
+}
+
+void put_own(Appender& out, const RequestHead& head, const Forwarding& forwarding) {
+  out.put_field("Host", head.host);
+  out.put_field("X-Real-IP", forwarding.client_address);
+  out.put_field("X-Forwarded-For", forwarding.client_address);
+  out.put("X-Client-Port: ");
+  out.put_number(forwarding.client_port);
+  out.put("\r\n");
+  out.put_field("X-Forwarded-Proto", forwarding.scheme);
+  out.put_field("X-Forwarded-Host", head.authority);
+  if (!forwarding.request_id.empty()) out.put_field("X-Request-ID", forwarding.request_id);
+  if (!forwarding.traceparent.empty()) out.put_field("traceparent", forwarding.traceparent);
+  if (!head.upgrade.empty()) {
+    out.put("Connection: upgrade\r\n");
+    out.put_field("Upgrade", head.upgrade);
+  }
+  if (head.framing.kind == Framing::Kind::kLength) {
+    out.put("Content-Length: ");
+    out.put_number(head.framing.length);
+    out.put("\r\n");
+  } else if (head.framing.kind == Framing::Kind::kChunked) {
+    out.put("Transfer-Encoding: chunked\r\n");
+  }
+  if (forwarding.send_expect && head.expects_continue) out.put("Expect: 100-continue\r\n");
+}
+
+void add_if_absent(Headers& headers, HeaderId id, std::string_view name, std::string_view value) {
+  if (!headers.has(id)) headers.add({name, value, id});
+}
+
+}  // namespace
+
+void append_upstream_request(std::string& out, const RequestHead& head, const Forwarding& forwarding) {
+  constexpr std::size_t kOwnBytes = 360;  // request line and our fields without their variable parts
+  std::size_t bytes = kOwnBytes + head.method_name.size() + head.target.size() + head.host.size() +
+                      head.authority.size() + 2 * forwarding.client_address.size() + forwarding.scheme.size() +
+                      forwarding.request_id.size() + forwarding.traceparent.size() + head.upgrade.size();
+  for (const auto& header : head.headers) bytes += Appender::field_bytes(header.name, header.value);
+
+  Appender appender(out, bytes);
+  appender.put(head.method_name);
+  appender.put(" ");
+  appender.put(head.target);
+  appender.put(" HTTP/1.1\r\n");
+  put_own(appender, head, forwarding);
+  const RequestFilter filter(head);
+  const Header* const joined = head.version == Version::kHttp2 ? head.headers.find(kCookie) : nullptr;
+  for (const auto& header : head.headers) {
+    if (!filter.passes(header)) continue;
+    if (!joined || header.id != kCookie) {
+      appender.put_field(header.name, header.value);
+    } else if (&header == joined) {
+      put_cookies(appender, head);
+    }
+  }
+  appender.put("\r\n");
+}
+
+void apply_response_rules(ResponseHead& head, const ResponseRules& rules, std::string_view date) {
+  auto& headers = head.headers;
+  // The Upgrade of a 101 stays, for the connection that will write it.
+  const auto dropped = kNotFromUpstreams | (rules.security_headers ? kSecurity : IdSet{}) |
+                       (head.status == 101 ? IdSet{} : set_of(kUpgrade));
+  if (names_fields(head)) {
+    headers.remove_if([all = headers](const Header& header) {
+      return header.id != kConnection && header.id != kUpgrade && is_named_by_connection(all, header.name);
+    });
+  }
+  headers.remove_if([dropped](const Header& header) { return dropped.has(header.id); });
+  if (head.is_informational() && head.status != 101) return;  // the final response says the rest
+
+  add_if_absent(headers, kDate, "Date", date);
+  if (!rules.server_header.empty()) headers.add({"Server", rules.server_header, kServer});
+  if (rules.security_headers) {
+    headers.add({"X-Frame-Options", "SAMEORIGIN", kXFrameOptions});
+    headers.add({"X-XSS-Protection", "1; mode=block", kXXssProtection});
+    headers.add({"X-Content-Type-Options", "nosniff", kXContentTypeOptions});
+    headers.add({"Referrer-Policy", "no-referrer-when-downgrade", kReferrerPolicy});
+    headers.add(
+        {"Strict-Transport-Security", "max-age=31536000; includeSubDomains; preload", kStrictTransportSecurity});
+  }
+  if (!rules.proxy_upstream.empty()) headers.add({"X-Proxy-Upstream", rules.proxy_upstream, kXProxyUpstream});
+  if (!rules.cors_origin.empty()) {
+    add_if_absent(headers, kAccessControlAllowOrigin, "Access-Control-Allow-Origin", rules.cors_origin);
+    add_if_absent(headers, kAccessControlAllowHeaders, "Access-Control-Allow-Headers", "Origin, Content-Type, Accept");
+    add_if_absent(headers, kAccessControlAllowCredentials, "Access-Control-Allow-Credentials", "true");
+    add_if_absent(headers, kAccessControlAllowMethods, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+  }
+  if (!rules.request_id.empty()) headers.add({"X-Request-ID", rules.request_id, kXRequestId});
+  if (!rules.reason.empty()) headers.add({"X-Hybridge-Reason", rules.reason, kXHybridge});
+}
+
+std::string proxy_upstream_name(std::string_view server) {
+  constexpr std::size_t kDigestBytes = 8;
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned bytes = 0;
+  if (EVP_Digest(server.data(), server.size(), digest.data(), &bytes, EVP_sha512(), nullptr) != 1) return {};
+  std::string name = "http://";
+  for (std::size_t i = 0; i < kDigestBytes; ++i) {
+    name += "0123456789abcdef"[digest[i] >> 4];
+    name += "0123456789abcdef"[digest[i] & 15];
+  }
+  return name;
+}
+
+}  // namespace hybridge::http
