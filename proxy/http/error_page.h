@@ -18,8 +18,8 @@ int status_of(Reason reason);
 // not_found (interfaces.md, pages_dir). Immutable after load; shared by all workers.
 class Pages {
  public:
-  // Built-in pages, replaced by `<name>.html` files of `directory` where they exist ("" : built-in only).
-  // kIo: the directory or a page in it cannot be read.
+  // The built-in pages, replaced by `<name>.html` files of `directory` where they exist ("" : built-in only).
+  // kIo: the directory or a page in it cannot be read, or a page is larger than 1 MiB.
   static Result<Pages> load(const std::string& directory);
   std::string_view find(std::string_view name) const;  // "" : no such page
 
@@ -37,7 +37,12 @@ struct Answer {
   std::string body;
 };
 
+// The body for `error`: a page by its reason or else its status, or a small one of its own kind. {{request_id}} in a
+// page becomes the request's id. A reason without a status (status_of() == 0) gives status 0 and no body.
 // `detail` is the sentence shown in problem+json (and in the HTML page of client faults), escaped.
 Answer make_answer(const Pages& pages, const Error& error, bool html, std::string_view request_id);
+// The same under another status than the reason's own: an upstream's 429 or 504 (kUpstreamStatus), an unknown host's
+// 404 where there is nowhere to send it.
+Answer make_answer(const Pages& pages, int status, const Error& error, bool html, std::string_view request_id);
 
 }  // namespace hybridge::http
