@@ -1,0 +1,53 @@
+// The servers of one worker, made when they are first asked for and dropped when they have not been used for a while.
+//
+// Owned by the Worker; its thread only.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/timer_wheel.h"
+#include "io/loop.h"
+#include "proxy/upstream/server.h"
+#include "proxy/upstream/settings.h"
+#include "routing/snapshot.h"
+
+namespace hybridge {
+
+class ClientContext;
+class Resolver;
+
+class Upstreams final : private Timer::Owner {
+ public:
+  // A server that was not used for this long, and to which nothing is connected, is forgotten (its health with it).
+  static constexpr auto kForgetAfter = std::chrono::minutes(5);
+
+  // `observer` may be nullptr; all of them outlive this.
+  Upstreams(Loop& loop, const UpstreamSettings& settings, Resolver& resolver, ClientContext& tls,
+            UpstreamObserver* observer);
+  ~Upstreams();  // leases that are still out end with kShuttingDown
+  Upstreams(const Upstreams&) = delete;
+
+  // By name; a pointer other than the one seen last is taken as a change of the server. Valid while it is used: until
+  // kForgetAfter has passed without a lease.
+  UpstreamServer& find(const std::shared_ptr<const Server>& server);
+  UpstreamServer* find(std::string_view name);  // nullptr: not in use
+
+  // New settings hold for what begins from now on.
+  void set_settings(const UpstreamSettings& settings);
+  const UpstreamStats& stats() const;
+
+  void close_idle();  // at shutdown: nothing is kept that no request needs
+
+ private:
+  void on_timer() override;
+
+  UpstreamSettings settings_;
+  UpstreamEndpoint::Shared shared_;
+  ClientContext& tls_;
+  Timer sweep_;
+  std::unordered_map<std::string_view, std::unique_ptr<UpstreamServer>> servers_;  // the name is the server's own
+};
+
+}  // namespace hybridge
