@@ -8,19 +8,14 @@
 #include <openssl/ssl.h>
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string_view>
 
 #include "base/chunk.h"
 #include "base/error.h"
+#include "base/ssl_ptr.h"
 
 namespace hybridge {
-
-struct SslFree {
-  void operator()(SSL* ssl) const { SSL_free(ssl); }
-};
-using UniqueSsl = std::unique_ptr<SSL, SslFree>;
 
 class TlsEngine {
  public:
@@ -69,6 +64,7 @@ class TlsEngine {
   Error error_;
   bool complete_ = false;
   bool said_goodbye_ = false;
+  bool failed_ = false;
 };
 
 }  // namespace hybridge
