@@ -9,6 +9,7 @@
 #include <memory>
 #include <tuple>
 
+#include "base/host_name.h"
 #include "proxy/config_reader.h"
 
 namespace hybridge {
@@ -26,29 +27,12 @@ constexpr std::string_view kCloudflare[] = {
     "104.24.0.0/14",   "172.64.0.0/13",   "131.0.72.0/22",    "2400:cb00::/32",  "2606:4700::/32",  "2803:f800::/32",
     "2405:b500::/32",  "2405:8100::/32",  "2a06:98c0::/29",   "2c0f:f248::/32"};
 
-// RFC 1123 2.1, lower-case: labels of letters, digits and hyphens, 63 bytes each, 253 together.
-bool is_host_name(std::string_view name) {
-  if (name.empty() || name.size() > 253) return false;
-  std::size_t begin = 0;
-  while (begin <= name.size()) {
-    const auto end = std::min(name.find('.', begin), name.size());
-    const auto label = name.substr(begin, end - begin);
-    if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
-    const bool clean = std::all_of(label.begin(), label.end(),
-                                   [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
-    if (!clean) return false;
-    begin = end + 1;
-  }
-  return true;
-}
-
 void read_host_name(ConfigSection& section, const char* key, std::string& name) {
   section.text(key, name);
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  if (!name.empty() && !is_host_name(name)) {
-    section.refuse(key, '"' + name + "\" is not a host name (letters, digits, hyphen, dots between)");
-  }
+  if (name.empty()) return;
+  auto normal = normalize_host_name(name);
+  if (!normal) return section.refuse(key, normal.error().detail);
+  name = std::move(*normal);
 }
 
 void read_addresses(ConfigSection& section, const char* key, std::vector<Address>& addresses) {

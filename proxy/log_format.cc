@@ -1,0 +1,241 @@
+#include "proxy/log_format.h"
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+#include <string_view>
+
+namespace hybridge {
+namespace {
+
+constexpr char kUpperHex[] = "0123456789ABCDEF";
+constexpr char kLowerHex[] = "0123456789abcdef";
+
+// Bytes that stand for themselves in both formats: printable ASCII but the quote and the backslash.
+constexpr auto kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t byte = 0x20; byte < 0x7f; ++byte) plain[byte] = byte != '"' && byte != '\\';
+  return plain;
+}();
+
+std::size_t plain_prefix(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && kPlain[static_cast<unsigned char>(text[at])]) ++at;
+  return at;
+}
+
+// The length of the well-formed UTF-8 sequence that begins here (Unicode 15, table 3-7); 0: there is none.
+std::size_t utf8_sequence(std::string_view text) {
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  const auto continues = [&](std::size_t at) { return at < text.size() && (byte(at) & 0xc0) == 0x80; };
+  const auto first = byte(0);
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4 || !continues(1)) return 0;
+  if (first < 0xe0) return 2;
+  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f)) return 0;
+  if ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) return 0;
+  if (!continues(2)) return 0;
+  if (first < 0xf0) return 3;
+  return continues(3) ? 4 : 0;
+}
+
+// RFC 8259 7. A byte that is no UTF-8 becomes U+FFFD.
+void append_json_text(std::string_view text, std::string& line) {
+  line += '"';
+  while (true) {
+    const auto plain = plain_prefix(text);
+    line.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    const auto byte = static_cast<unsigned char>(text[0]);
+    std::size_t taken = 1;
+    if (byte == '"' || byte == '\\') {
+      line += {'\\', text[0]};
+    } else if (byte < 0x20) {
+      line += "\\u00";
+      line += {kLowerHex[byte >> 4], kLowerHex[byte & 15]};
+    } else if (taken = utf8_sequence(text); taken > 0) {
+      line.append(text.substr(0, taken));
+    } else {
+      line += "\\ufffd";
+      taken = 1;
+    }
+    text.remove_prefix(taken);
+  }
+  line += '"';
+}
+
+// nginx's escape=default.
+void append_nginx_text(std::string_view text, std::string& line) {
+  if (text.empty()) {
+    line += '-';
+    return;
+  }
+  while (true) {
+    const auto plain = plain_prefix(text);
+    line.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) return;
+    const auto byte = static_cast<unsigned char>(text[0]);
+    line += "\\x";
+    line += {kUpperHex[byte >> 4], kUpperHex[byte & 15]};
+    text.remove_prefix(1);
+  }
+}
+
+template <class Number>
+void append_number(Number number, std::string& line) {
+  char digits[24];
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
+  static_cast<void>(error);  // every 64-bit number fits
+  line.append(digits, static_cast<std::size_t>(end - digits));
+}
+
+// A count of thousandths as a decimal: 12345 → 12.345.
+void append_thousandths(std::int64_t thousandths, std::string& line) {
+  const auto count = thousandths > 0 ? thousandths : 0;
+  append_number(count / 1000, line);
+  const auto rest = count % 1000;
+  line += {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
+           static_cast<char>('0' + rest % 10)};
+}
+
+void append_json_text_or_null(const char* key, std::string_view text, std::string& line) {
+  line += key;
+  if (text.empty()) {
+    line += "null";
+  } else {
+    append_json_text(text, line);
+  }
+}
+
+void append_json_ms(const char* key, std::int64_t microseconds, std::string& line) {
+  line += key;
+  if (microseconds < 0) {
+    line += "null";
+  } else {
+    append_thousandths(microseconds, line);
+  }
+}
+
+template <class Number>
+void append_json_number(const char* key, Number number, std::string& line) {
+  line += key;
+  append_number(number, line);
+}
+
+}  // namespace
+
+void LogFormat::append(const ExchangeRecord& record, std::string& line) {
+  if (format_ == Config::LogFormat::kJson) {
+    append_json(record, line);
+  } else {
+    append_frappe(record, line);
+  }
+}
+
+void LogFormat::append_json(const ExchangeRecord& record, std::string& line) {
+  line += "{\"ts\":\"";
+  append_utc(record.start_ms, line);
+  append_json_text_or_null("\",\"request_id\":", record.request_id, line);
+  append_json_text_or_null(",\"site\":", record.site, line);
+  append_json_text_or_null(",\"host\":", record.host, line);
+  append_json_text_or_null(",\"client\":", record.client, line);
+  append_json_text_or_null(",\"method\":", record.method, line);
+  append_json_text_or_null(",\"path\":", record.target, line);
+  append_json_number(",\"status\":", record.status, line);
+  append_json_text_or_null(",\"reason\":", code(record.reason), line);
+  append_json_text_or_null(",\"protocol\":", record.protocol, line);
+  if (record.tls_version.empty()) {
+    line += ",\"tls\":null";
+  } else {
+    append_json_text_or_null(",\"tls\":{\"version\":", record.tls_version, line);
+    line += record.tls_resumed ? ",\"resumed\":true}" : ",\"resumed\":false}";
+  }
+  append_json_text_or_null(",\"server\":", record.server, line);
+  append_json_text_or_null(",\"endpoint\":", record.endpoint, line);
+  append_json_number(",\"bytes_in\":", record.bytes_in, line);
+  append_json_number(",\"bytes_out\":", record.bytes_out, line);
+  append_json_ms(",\"ms\":{\"head\":", record.timings.head, line);
+  append_json_ms(",\"hold\":", record.timings.hold, line);
+  append_json_ms(",\"queue\":", record.timings.queue, line);
+  append_json_ms(",\"connect\":", record.timings.connect, line);
+  append_json_ms(",\"first_byte\":", record.timings.first_byte, line);
+  append_json_ms(",\"total\":", record.timings.total, line);
+  append_json_number("},\"retries\":", record.retries, line);
+  append_json_text_or_null(",\"hold_id\":", record.hold_id, line);
+  append_json_number(",\"revision\":", record.revision, line);
+  append_json_text_or_null(",\"user_agent\":", record.user_agent, line);
+  append_json_text_or_null(",\"referer\":", record.referer, line);
+  line += "}\n";
+}
+
+// $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"
+// "$http_x_forwarded_for" "$host" $request_time
+void LogFormat::append_frappe(const ExchangeRecord& record, std::string& line) {
+  append_nginx_text(record.client, line);
+  line += " - ";
+  append_nginx_text(record.remote_user, line);
+  line += " [";
+  append_local(record.start_ms + record.timings.total / 1000, line);  // as nginx: when the line is made
+  line += "] \"";
+  if (!record.request_line.empty() || record.method.empty()) {
+    append_nginx_text(record.request_line, line);
+  } else {
+    append_nginx_text(record.method, line);
+    line += ' ';
+    append_nginx_text(record.target, line);
+    line += ' ';
+    append_nginx_text(record.protocol, line);
+  }
+  line += "\" ";
+  if (record.status <= 0) {
+    line += "000";
+  } else {
+    append_number(record.status, line);
+  }
+  line += ' ';
+  append_number(record.bytes_out, line);
+  line += " \"";
+  append_nginx_text(record.referer, line);
+  line += "\" \"";
+  append_nginx_text(record.user_agent, line);
+  line += "\" \"";
+  append_nginx_text(record.x_forwarded_for, line);
+  line += "\" \"";
+  append_nginx_text(record.host, line);
+  line += "\" ";
+  append_thousandths(record.timings.total / 1000, line);
+  line += '\n';
+}
+
+void LogFormat::append_utc(std::int64_t unix_ms, std::string& line) {
+  const std::time_t second = unix_ms / 1000;
+  if (second != second_) {
+    std::tm parts{};
+    ::gmtime_r(&second, &parts);
+    char date[32];
+    date_.assign(date, std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts));
+    second_ = second;
+  }
+  line += date_;
+  const auto ms = unix_ms % 1000;
+  line += {'.', static_cast<char>('0' + ms / 100), static_cast<char>('0' + ms / 10 % 10),
+           static_cast<char>('0' + ms % 10), 'Z'};
+}
+
+void LogFormat::append_local(std::int64_t unix_ms, std::string& line) {
+  const std::time_t second = unix_ms / 1000;
+  if (second != second_) {
+    std::tm parts{};
+    ::localtime_r(&second, &parts);
+    char date[64];
+    // %b in the C locale, which the process never leaves.
+    date_.assign(date, std::strftime(date, sizeof date, "%d/%b/%Y:%H:%M:%S %z", &parts));
+    second_ = second;
+  }
+  line += date_;
+}
+
+}  // namespace hybridge
