@@ -19,7 +19,11 @@ std::int64_t nanoseconds(TimePoint time) {
 Loop::Loop() : driver_(std::make_unique<EpollDriver>(*this)) {}
 
 Loop::~Loop() {
-  // Buried connections may bury others while they go.
+  destroy_buried();
+}
+
+void Loop::destroy_buried() {
+  // The buried may bury others while they go.
   while (!graveyard_.empty()) {
     auto dead = std::exchange(graveyard_, {});
     dead.clear();
@@ -108,10 +112,7 @@ void Loop::flush_and_bury() {
     unflushed_.pop_front();
     transport.loop_flush();
   }
-  while (!graveyard_.empty()) {
-    auto dead = std::exchange(graveyard_, {});
-    dead.clear();
-  }
+  destroy_buried();
 }
 
 int Loop::wait_milliseconds() const {

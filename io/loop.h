@@ -50,6 +50,7 @@ class Loop {
   bool is_in_loop_thread() const;
 
   void bury(std::unique_ptr<Buried> dead) { graveyard_.push_back(std::move(dead)); }
+  void destroy_buried();  // outside run(): before what the buried refer to goes
   void defer_flush(Transport& transport);      // at the end of this turn's batch
   void defer_handshake(Transport& transport);  // a few a turn, so that a flood of them starves nobody
 

@@ -1,0 +1,63 @@
+// A connection that has been accepted and does not speak HTTP yet: the PROXY header of a trusted balancer, its turn
+// among the handshakes, TLS. Then it hands its transport to the connection of the protocol agreed on.
+//
+// Owned by Downstream; its loop's thread only; buries itself.
+#pragma once
+
+#include <memory>
+
+#include "base/timer_wheel.h"
+#include "io/transport.h"
+#include "proxy/downstream/downstream.h"
+#include "proxy/downstream/stream.h"
+#include "tls/server_context.h"
+
+namespace hybridge {
+
+class Arrival final : public DownstreamConnection,
+                      private Transport::User,
+                      private Timer::Owner,
+                      private Downstream::HandshakeTurn,
+                      private HandshakeListener {
+ public:
+  // `tls`: nullptr for a listener without. `refusal`: a limit the connection is over, told to its first request.
+  Arrival(Downstream& downstream, Service& service, ServerContext* tls, int descriptor, const Address& peer,
+          std::unique_ptr<const Error> refusal);
+  ~Arrival() override;
+
+  void start();
+
+  void drain() override {}  // who came before the listeners closed is served
+  bool is_tunnel() const override { return false; }
+  void close_now() override { bury(); }
+
+ private:
+  enum class State : std::uint8_t { kProxyHeader, kFirstByte, kAwaitingTurn, kHandshake, kHandedOn, kOver };
+
+  void on_connected() override;
+  void on_input() override;
+  void on_writable() override {}
+  void on_blocked() override {}
+  void on_failed(const Error& error) override;
+  void on_timer() override;
+  void on_turn() override;
+  void on_certificate_ready() override;
+
+  void take_proxy_header();
+  void take_first_byte();
+  void begin_protocol();
+  void end_handshake(Reason result);
+  void speak_http();
+  void bury();
+
+  Downstream& downstream_;
+  Service& service_;
+  ServerContext* tls_;
+  std::unique_ptr<Transport> transport_;
+  Timer timer_;
+  ClientFacts facts_;
+  std::unique_ptr<const Error> refusal_;
+  State state_ = State::kFirstByte;
+};
+
+}  // namespace hybridge

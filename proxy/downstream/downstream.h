@@ -1,0 +1,113 @@
+// The client side of one worker: what all its connections share (settings, limits, buffers), who they are (to drain
+// and close them), and whose turn it is to shake hands.
+//
+// Owned by a Worker (or the admin side); its loop's thread only.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "io/loop.h"
+#include "proxy/downstream/connection_limits.h"
+#include "proxy/http/http1_parser.h"
+
+namespace hybridge {
+
+class Http1Stream;
+
+struct DownstreamSettings {
+  http::HeadLimits head;
+  std::uint64_t body_bytes = 250u << 20;
+  std::uint32_t requests_per_connection = 10'000;
+  std::uint32_t handshakes = 512;  // under way at once
+  std::chrono::milliseconds handshake{10'000};
+  std::chrono::milliseconds request_head{10'000};
+  std::chrono::milliseconds keep_alive{75'000};
+  std::chrono::milliseconds body_idle{60'000};
+  std::chrono::milliseconds write_idle{60'000};
+  std::function<bool(const Address&)> is_trusted_proxy;  // may send a PROXY header; empty: nobody
+};
+
+// Told of what happens to connections, for counting.
+struct DownstreamObserver {
+  virtual void on_opened(bool is_tls) = 0;
+  virtual void on_closed(bool is_tls) = 0;
+  // Of each TLS handshake: `version` as OpenSSL names it ("" when it never got so far); kOk or why it failed.
+  virtual void on_handshake(std::string_view version, bool resumed, Reason result) = 0;
+  virtual void on_accept_failed(int error) = 0;
+
+ protected:
+  ~DownstreamObserver() = default;
+};
+
+// A connection as Downstream knows it: something to drain and to close.
+class DownstreamConnection
+    : public Buried,
+      public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  virtual void drain() = 0;  // close when idle, else after the request under way
+  virtual bool is_tunnel() const = 0;
+  virtual void close_now() = 0;  // at once; buries itself
+};
+
+class Downstream {
+ public:
+  Downstream(Loop& loop, DownstreamSettings settings, ConnectionLimits& limits, DownstreamObserver& observer);
+  ~Downstream();
+
+  Loop& loop() { return loop_; }
+  const DownstreamSettings& settings() const { return settings_; }
+  void update(DownstreamSettings settings) { settings_ = std::move(settings); }  // for what begins from now on
+  ConnectionLimits& limits() { return limits_; }
+  DownstreamObserver& observer() { return observer_; }
+  std::string& scratch() { return scratch_; }  // for one head at a time
+
+  void add(std::unique_ptr<DownstreamConnection> connection);  // takes it into its keeping
+  void bury(DownstreamConnection& connection);                 // gives it to the loop, to be destroyed
+  std::size_t connections() const { return count_; }
+
+  // No request is begun from now on but those that are there already; idle connections close. `all_gone` is called
+  // at the end of the turn in which the last one has gone.
+  void drain(std::function<void()> all_gone);
+  bool is_draining() const { return is_draining_; }
+  void close_tunnels();
+  void close_all();
+
+  // Handshakes: `begin` is called now, or when one of those under way has ended. A waiting one that dies unlinks
+  // itself.
+  struct HandshakeTurn : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+    virtual void on_turn() = 0;
+
+   protected:
+    ~HandshakeTurn() = default;
+  };
+  void await_handshake(HandshakeTurn& turn);
+  void end_handshake();
+
+  std::unique_ptr<Http1Stream> take_stream();
+  void give_stream(std::unique_ptr<Http1Stream> stream);
+
+ private:
+  void tell_all_gone();
+
+  Loop& loop_;
+  DownstreamSettings settings_;
+  ConnectionLimits& limits_;
+  DownstreamObserver& observer_;
+  std::string scratch_;
+  boost::intrusive::list<DownstreamConnection, boost::intrusive::constant_time_size<false>> connections_;
+  boost::intrusive::list<HandshakeTurn, boost::intrusive::constant_time_size<false>> waiting_;
+  std::size_t count_ = 0;
+  std::uint32_t handshakes_ = 0;
+  bool is_draining_ = false;
+  std::function<void()> all_gone_;
+  std::vector<std::unique_ptr<Http1Stream>> streams_;  // at rest, for reuse
+};
+
+}  // namespace hybridge

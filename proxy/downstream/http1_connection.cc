@@ -1,0 +1,293 @@
+#include "proxy/downstream/http1_connection.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "proxy/downstream/http1_stream.h"
+
+namespace hybridge {
+
+namespace {
+// After the last answer the client's remaining bytes are read and thrown away for a while, because closing on unread
+// bytes sends a reset that can destroy the answer on its way (RFC 9112 9.6).
+constexpr auto kLingerIdle = std::chrono::seconds(5);
+constexpr auto kLingerTotal = std::chrono::seconds(30);
+// Empty lines before a request line that are passed over (RFC 9112 2.2).
+constexpr int kEmptyLines = 2;
+}  // namespace
+
+Http1Connection::Http1Connection(Downstream& downstream, Service& service, std::unique_ptr<Transport> transport,
+                                 ClientFacts facts, std::unique_ptr<const Error> refusal)
+    : downstream_(downstream),
+      service_(service),
+      transport_(std::move(transport)),
+      timer_(downstream.loop().timers(), *this),
+      facts_(std::move(facts)),
+      refusal_(std::move(refusal)) {
+  transport_->set_user(*this);
+  downstream_.observer().on_opened(facts_.is_tls);
+}
+
+Http1Connection::~Http1Connection() {
+  downstream_.observer().on_closed(facts_.is_tls);
+  downstream_.limits().leave(facts_.direct_peer);
+}
+
+void Http1Connection::start() {
+  timer_.arm(downstream_.loop().now() + downstream_.settings().request_head);
+  transport_->want_input(true);
+  if (!transport_->input().empty() || transport_->at_end()) transport_->deliver_again();
+}
+
+bool Http1Connection::is_tunnel() const {
+  return stream_ && stream_->is_tunnel();
+}
+
+bool Http1Connection::may_keep_alive() const {
+  return !is_draining_ && !downstream_.is_draining() && requests_ < downstream_.settings().requests_per_connection &&
+         !refusal_;
+}
+
+void Http1Connection::drain() {
+  is_draining_ = true;
+  if (state_ == State::kHead && transport_->input().empty() && !transport_->has_unread_input()) linger();
+}
+
+void Http1Connection::close_now() {
+  if (state_ == State::kServing) {
+    on_failed(make_error(Reason::kShuttingDown, "the edge is shutting down"));
+    transport_->close();
+  } else {
+    bury();
+  }
+}
+
+void Http1Connection::abort() {
+  transport_->close_with_reset();
+}
+
+void Http1Connection::bury() {
+  if (state_ == State::kOver) return;
+  state_ = State::kOver;
+  timer_.disarm();
+  transport_->close();
+  downstream_.bury(*this);
+}
+
+void Http1Connection::on_input() {
+  switch (state_) {
+    case State::kHead:
+      advance();
+      break;
+    case State::kServing:
+      if (stream_->is_reading()) {
+        stream_->on_input();
+      } else {
+        transport_->want_input(false);
+      }
+      break;
+    case State::kLingering:
+      transport_->consume(transport_->input().size());
+      if (transport_->at_end()) {
+        bury();
+      } else {
+        timer_.arm(std::min(linger_until_, downstream_.loop().now() + kLingerIdle));
+      }
+      break;
+    case State::kOver:
+      break;
+  }
+}
+
+void Http1Connection::advance() {
+  is_advancing_ = true;
+  while (state_ == State::kHead && take_head()) {
+  }
+  is_advancing_ = false;
+}
+
+bool Http1Connection::take_head() {
+  const auto& settings = downstream_.settings();
+  if (head_began_ == kNever) {
+    for (int lines = 0; lines < kEmptyLines && as_text(transport_->input()).starts_with("\r\n"); ++lines) {
+      transport_->consume(2);
+    }
+  }
+  const auto input = as_text(transport_->input());
+  if (input.empty()) {
+    if (transport_->at_end()) {
+      linger();
+    } else {
+      await_head();
+    }
+    return false;
+  }
+  if (head_began_ == kNever) head_began_ = downstream_.loop().now();
+  const auto head_bytes = scanner_.scan(input, settings.head);
+  if (!head_bytes) {
+    begin(input.size(), head_bytes.error());
+    return true;
+  }
+  if (*head_bytes > 0) {
+    begin(*head_bytes, std::nullopt);
+    return true;
+  }
+  if (transport_->at_end_of_bytes()) {
+    begin(input.size(), make_error(Reason::kBadRequestLine, "the connection ended inside the head of a request"));
+    return true;
+  }
+  timer_.arm(head_began_ + settings.request_head);
+  transport_->want_input(true);
+  return false;
+}
+
+void Http1Connection::await_head() {
+  if (requests_ > 0) {
+    if (is_draining_) {
+      linger();
+      return;
+    }
+    timer_.arm(downstream_.loop().now() + downstream_.settings().keep_alive);
+  }
+  transport_->want_input(true);
+}
+
+std::optional<Error> Http1Connection::refusal_of(const http::RequestHead& head) const {
+  if (refusal_) return *refusal_;
+  const auto limit = downstream_.settings().body_bytes;
+  if (head.framing.kind == http::Framing::Kind::kLength && head.framing.length > limit) {
+    return make_error(Reason::kBodyTooLarge,
+                      "the body is larger than limits.body_bytes (" + std::to_string(limit) + " bytes)");
+  }
+  return std::nullopt;
+}
+
+void Http1Connection::begin(std::size_t head_bytes, std::optional<Error> fault) {
+  stream_ = downstream_.take_stream();
+  auto& head = stream_->head();
+  const auto parsed =
+      http::parse_request_head(head, as_text(transport_->input()).substr(0, head_bytes), downstream_.settings().head);
+  if (!fault && !parsed) fault = parsed.error();
+  if (!fault) fault = refusal_of(head);
+  transport_->consume(head_bytes);
+  stream_->begin(*this, std::exchange(head_began_, kNever), std::move(fault));
+  scanner_.reset();
+  ++requests_;
+  state_ = State::kServing;
+  // Not reading is what holds back a client that sends more than is asked for.
+  transport_->want_input(false);
+  timer_.disarm();
+  spawn(tell());
+}
+
+Task<void> Http1Connection::tell() {
+  co_await service_.serve(*stream_);
+  end_story();
+}
+
+void Http1Connection::end_story() {
+  const bool goes_on = transport_->is_open() && stream_->is_finished() && stream_->keeps_alive();
+  const bool was_answered = stream_->is_head_sent();
+  stream_->end();
+  downstream_.give_stream(std::move(stream_));
+  body_deadline_ = kNever;
+  if (!transport_->is_open() || !was_answered) {
+    bury();
+    return;
+  }
+  if (!goes_on) {
+    linger();
+    return;
+  }
+  state_ = State::kHead;
+  if (is_advancing_) return;  // the loop there looks for the next head
+  if (!transport_->input().empty() || transport_->at_end()) {
+    // Pipelined: taken up from the loop, not from the middle of somebody else's call.
+    transport_->deliver_again();
+  } else {
+    await_head();
+  }
+}
+
+void Http1Connection::linger() {
+  state_ = State::kLingering;
+  linger_until_ = downstream_.loop().now() + kLingerTotal;
+  transport_->shutdown_output();
+  transport_->flush();
+  if (transport_->at_end_of_bytes() && transport_->pending_output() == 0) {
+    bury();
+    return;
+  }
+  transport_->consume(transport_->input().size());
+  transport_->want_input(true);
+  timer_.arm(downstream_.loop().now() + kLingerIdle);
+}
+
+void Http1Connection::await_body() {
+  transport_->want_input(true);
+  body_deadline_ = downstream_.loop().now() + downstream_.settings().body_idle;
+  if (timer_.deadline() > body_deadline_) timer_.arm(body_deadline_);
+}
+
+void Http1Connection::on_writable() {
+  if (stream_) stream_->on_writable();
+}
+
+void Http1Connection::on_blocked() {
+  const auto deadline = downstream_.loop().now() + downstream_.settings().write_idle;
+  if (timer_.deadline() > deadline) timer_.arm(deadline);
+}
+
+void Http1Connection::on_failed(const Error& error) {
+  if (state_ == State::kServing) {
+    stream_->on_gone(error);
+  } else {
+    bury();
+  }
+}
+
+void Http1Connection::on_timer() {
+  const auto now = downstream_.loop().now();
+  switch (state_) {
+    case State::kHead:
+      if (head_began_ == kNever) {
+        linger();
+      } else {
+        begin(
+            transport_->input().size(),
+            make_error(Reason::kHeadTimeout, "the head was not complete within timeouts.request_head (" +
+                                                 std::to_string(downstream_.settings().request_head.count()) + " ms)"));
+      }
+      break;
+    case State::kServing: {
+      const auto blocked_until =
+          transport_->pending_output() > 0 ? transport_->last_progress() + downstream_.settings().write_idle : kNever;
+      if (blocked_until <= now) {
+        transport_->close_with_reset();
+        stream_->on_gone(make_error(Reason::kClientTooSlow, "the client took nothing for timeouts.write_idle"));
+        break;
+      }
+      if (stream_->is_reading() && body_deadline_ <= now && !stream_->is_tunnel()) {
+        stream_->fail_read(
+            make_error(Reason::kBodyTimeout, "no byte of the body came for timeouts.body_idle (" +
+                                                 std::to_string(downstream_.settings().body_idle.count()) + " ms)"));
+        break;
+      }
+      const auto next = std::min(blocked_until, stream_->is_reading() ? body_deadline_ : kNever);
+      if (next != kNever) timer_.arm(next);
+      break;
+    }
+    case State::kLingering:
+      if (transport_->pending_output() > 0 && transport_->last_progress() + downstream_.settings().write_idle > now) {
+        timer_.arm(transport_->last_progress() + downstream_.settings().write_idle);
+      } else {
+        bury();
+      }
+      break;
+    case State::kOver:
+      break;
+  }
+}
+
+}  // namespace hybridge

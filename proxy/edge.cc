@@ -1,0 +1,184 @@
+#include "proxy/edge.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/process_log.h"
+#include "io/acceptor.h"
+
+namespace hybridge {
+
+namespace {
+constexpr auto kStall = std::chrono::seconds(1);
+
+// Each client may need a connection upstream; the rest is for logs, the store, listeners and the admin side.
+constexpr std::uint64_t kReservedDescriptors = 256;
+
+std::uint64_t descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 1024;
+  return limit.rlim_cur;
+}
+
+std::function<bool(const Address&)> trusted(const std::shared_ptr<const Config>& config) {
+  return [config](const Address& peer) { return config->is_trusted_proxy(peer); };
+}
+}  // namespace
+
+std::size_t Edge::workers_of(const Config& config) {
+  if (config.workers != Config::kAuto) return config.workers;
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cpus)));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::uint32_t Edge::connections_of(const Config& config) {
+  if (config.limits.connections != Config::kAuto) return config.limits.connections;
+  const auto limit = descriptor_limit();
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>(64, (limit - std::min(limit, kReservedDescriptors)) / 2));
+}
+
+Edge::Edge(Standing standing, Resolver& resolver, AccessLog& access_log, CertificateCache& certificates,
+           std::size_t workers)
+    : standing_(std::move(standing)),
+      limits_(connections_of(*standing_.config), standing_.config->limits.connections_per_address,
+              trusted(standing_.config)) {
+  const Worker::Shared shared{.limits = limits_,
+                              .resolver = resolver,
+                              .access_log = access_log,
+                              .certificates = certificates,
+                              .workers = workers};
+  for (std::size_t index = 0; index < workers; ++index) {
+    workers_.push_back(std::make_unique<Worker>(shared, index, standing_));
+  }
+  stalls_.resize(workers);
+}
+
+Edge::~Edge() {
+  stop();
+}
+
+Result<Address> Edge::listen(const Address& address, bool is_https) {
+  // With port 0 the first worker's socket finds the port that the others share.
+  Address bound = address;
+  for (auto& worker : workers_) {
+    const auto descriptor = Acceptor::listen(bound);
+    if (!descriptor) return descriptor.error();
+    bound = worker->listen(*descriptor, is_https);
+  }
+  return bound;
+}
+
+Result<void> Edge::open() {
+  std::string faults;
+  const auto open_all = [&](const std::vector<Address>& addresses, bool is_https, std::vector<Address>& bound) {
+    for (const auto& address : addresses) {
+      const auto result = listen(address, is_https);
+      if (result) {
+        bound.push_back(*result);
+      } else {
+        faults += (faults.empty() ? "" : "\n") + result.error().detail;
+      }
+    }
+  };
+  open_all(standing_.config->listen.https, true, https_);
+  open_all(standing_.config->listen.http, false, http_);
+  if (!faults.empty()) return make_error(Reason::kIo, faults);
+  return {};
+}
+
+void Edge::start() {
+  is_running_ = true;
+  for (std::size_t index = 0; index < workers_.size(); ++index) {
+    auto& worker = *workers_[index];
+    worker.open_listeners();
+    threads_.emplace_back([&worker] { worker.run(); });
+    pthread_setname_np(threads_.back().native_handle(), ("worker-" + std::to_string(index)).c_str());
+  }
+}
+
+void Edge::post_to_all(const std::function<void(Worker&)>& work, std::function<void()> all_done) {
+  if (!is_running_) {
+    for (auto& worker : workers_) work(*worker);
+    if (all_done) all_done();
+    return;
+  }
+  const auto left = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  for (auto& worker : workers_) {
+    worker->post([&worker = *worker, work, left, all_done] {
+      work(worker);
+      if (left->fetch_sub(1) == 1 && all_done) all_done();
+    });
+  }
+}
+
+void Edge::publish(std::shared_ptr<const Snapshot> snapshot, std::function<void()> all_live) {
+  post_to_all([snapshot = std::move(snapshot)](Worker& worker) { worker.set_snapshot(snapshot); }, std::move(all_live));
+}
+
+void Edge::publish(std::shared_ptr<const CertificateTable> certificates, std::function<void()> all_live) {
+  post_to_all([certificates = std::move(certificates)](Worker& worker) { worker.set_certificates(certificates); },
+              std::move(all_live));
+}
+
+void Edge::publish(std::shared_ptr<const TicketKeys> keys) {
+  post_to_all([keys = std::move(keys)](Worker& worker) { worker.set_ticket_keys(keys); });
+}
+
+void Edge::publish(Standing standing) {
+  standing_ = standing;
+  post_to_all([standing = std::move(standing)](Worker& worker) { worker.set_standing(standing); });
+}
+
+void Edge::drain(std::function<void()> all_gone) {
+  is_draining_ = true;
+  all_gone_ = std::move(all_gone);
+  draining_workers_ = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  post_to_all([this](Worker& worker) {
+    worker.drain([left = draining_workers_, this] {
+      if (left->fetch_sub(1) == 1) all_gone_();
+    });
+  });
+}
+
+void Edge::close_tunnels() {
+  post_to_all([](Worker& worker) { worker.close_tunnels(); });
+}
+
+void Edge::stop() {
+  if (!is_running_) return;
+  post_to_all([](Worker& worker) { worker.close_all(); });
+  for (auto& worker : workers_) worker->stop();
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+  is_running_ = false;
+}
+
+std::vector<const WorkerCounters*> Edge::counters() const {
+  std::vector<const WorkerCounters*> all;
+  for (const auto& worker : workers_) all.push_back(&worker->counters());
+  return all;
+}
+
+Duration Edge::longest_stall() {
+  Duration longest{};
+  for (std::size_t index = 0; index < workers_.size(); ++index) {
+    auto& worker = *workers_[index];
+    const auto stalled = worker.loop().stalled_for();
+    auto& before = stalls_[index];
+    if (stalled >= kStall && before < kStall) log::warn("worker {} has not turned for a second", index);
+    if (stalled < before && before >= kStall) {
+      worker.counters().stalled(std::chrono::duration_cast<std::chrono::microseconds>(before).count());
+    }
+    before = stalled;
+    longest = std::max(longest, stalled);
+  }
+  return longest;
+}
+
+}  // namespace hybridge

@@ -1,0 +1,79 @@
+// The workers together: their threads, the sockets they listen on, and what is published to all of them at once.
+//
+// Owned by main(). open(), start(), drain() and destruction are for main's thread; publishing is for any one thread
+// at a time (the Publisher's).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "io/address.h"
+#include "proxy/access_log.h"
+#include "proxy/counters.h"
+#include "proxy/downstream/connection_limits.h"
+#include "proxy/live_tables.h"
+#include "proxy/worker.h"
+
+namespace hybridge {
+
+class Resolver;
+
+class Edge final : public LiveTables {
+ public:
+  Edge(Standing standing, Resolver& resolver, AccessLog& access_log, CertificateCache& certificates,
+       std::size_t workers);
+  ~Edge() override;
+
+  // How many threads `workers: auto` means here, and how many connections `limits.connections: auto`.
+  static std::size_t workers_of(const Config& config);
+  static std::uint32_t connections_of(const Config& config);
+
+  // Binds every address for every worker; all faults at once. Nothing is accepted before start().
+  Result<void> open();
+  void start();  // the tables have been published: the threads run, the listeners open
+  // The address that an address of the configuration with port 0 was bound to.
+  const std::vector<Address>& https_addresses() const { return https_; }
+  const std::vector<Address>& http_addresses() const { return http_; }
+
+  void publish(std::shared_ptr<const Snapshot> snapshot, std::function<void()> all_live) override;
+  void publish(std::shared_ptr<const CertificateTable> certificates, std::function<void()> all_live) override;
+  void publish(std::shared_ptr<const TicketKeys> keys);
+  void publish(Standing standing);
+
+  // Begins the end: listeners close, idle connections too. `all_gone` is called, once and on a worker's thread, when
+  // the last connection has ended.
+  void drain(std::function<void()> all_gone);
+  void close_tunnels();
+  void stop();  // closes what is left and joins the threads
+
+  bool is_draining() const { return is_draining_; }
+  std::size_t worker_count() const { return workers_.size(); }
+  std::vector<const WorkerCounters*> counters() const;
+  std::uint32_t connections() const { return limits_.current(); }
+
+  // Looks for workers that have not turned for a second; to be called about once a second. The longest, zero: none.
+  Duration longest_stall();
+
+ private:
+  Result<Address> listen(const Address& address, bool is_https);
+  void post_to_all(const std::function<void(Worker&)>& work, std::function<void()> all_done = {});
+
+  Standing standing_;
+  ConnectionLimits limits_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+  std::vector<Address> https_;
+  std::vector<Address> http_;
+  std::vector<Duration> stalls_;
+  std::shared_ptr<std::atomic<std::size_t>> draining_workers_;
+  std::function<void()> all_gone_;
+  bool is_running_ = false;
+  std::atomic<bool> is_draining_{false};
+};
+
+}  // namespace hybridge

@@ -1,0 +1,110 @@
+#include "proxy/exchange.h"
+
+#include <algorithm>
+
+#include "proxy/worker.h"
+
+namespace hybridge {
+
+namespace {
+// RFC 9110 7.6.x has no word on it; every balancer appends, so the last hop that is not one of ours is the client.
+std::string_view last_untrusted(std::string_view forwarded_for, const Worker& worker) {
+  std::string_view client;
+  while (!forwarded_for.empty()) {
+    const auto comma = forwarded_for.rfind(',');
+    auto hop = forwarded_for.substr(comma == std::string_view::npos ? 0 : comma + 1);
+    forwarded_for = comma == std::string_view::npos ? std::string_view{} : forwarded_for.substr(0, comma);
+    while (!hop.empty() && (hop.front() == ' ' || hop.front() == '\t')) hop.remove_prefix(1);
+    while (!hop.empty() && (hop.back() == ' ' || hop.back() == '\t')) hop.remove_suffix(1);
+    const auto address = Address::parse(hop, 0);
+    if (!address) return client;
+    client = hop;
+    if (!worker.config().is_trusted_proxy(*address)) return client;
+  }
+  return client;
+}
+
+// https://www.w3.org/TR/trace-context/#traceparent-header, version 00.
+bool is_traceparent(std::string_view value) {
+  constexpr std::string_view kShape = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+  return value.size() == kShape.size() && value.starts_with("00") &&
+         std::equal(value.begin(), value.end(), kShape.begin(), [](char c, char shape) {
+           return shape == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+void write_hex(char* out, std::uint64_t value) {
+  for (int i = 15; i >= 0; --i, value >>= 4) out[i] = "0123456789abcdef"[value & 15];
+}
+}  // namespace
+
+Exchange::Exchange(Worker& its_worker, Stream& its_stream, const Entrance& its_entrance)
+    : worker(its_worker),
+      stream(its_stream),
+      entrance(its_entrance),
+      snapshot(its_worker.snapshot()),
+      client_ip_(its_stream.client().peer_ip),
+      scheme_(its_entrance.is_https ? "https" : "http") {
+  write_hex(request_id_.data(), worker.random());
+  write_hex(request_id_.data() + 16, worker.random());
+  begin_trace();
+  if (stream.client().is_trusted_proxy) believe_proxy();
+}
+
+void Exchange::begin_trace() {
+  if (const auto given = request().headers.value(http::HeaderId::kTraceparent); is_traceparent(given)) {
+    std::copy(given.begin(), given.end(), traceparent_.begin());
+    return;
+  }
+  std::copy_n("00-", 3, traceparent_.begin());
+  std::copy(request_id_.begin(), request_id_.end(), traceparent_.begin() + 3);
+  traceparent_[35] = '-';
+  write_hex(traceparent_.data() + 36, worker.random() | 1);  // all zeroes would be invalid
+  std::copy_n("-00", 3, traceparent_.begin() + 52);
+}
+
+void Exchange::believe_proxy() {
+  const auto& headers = request().headers;
+  if (const auto address = headers.value(http::HeaderId::kCfConnectingIp); !address.empty()) {
+    if (Address::parse(address, 0)) client_ip_ = address;
+  } else if (const auto hop = last_untrusted(headers.value(http::HeaderId::kXForwardedFor), worker); !hop.empty()) {
+    client_ip_ = hop;
+  }
+  if (entrance.is_https) return;
+  for (const auto& header : headers) {
+    if (http::equal_ignoring_case(header.name, "X-Forwarded-Proto") && header.value == "https") scheme_ = "https";
+  }
+}
+
+ExchangeRecord Exchange::record(TimePoint now) const {
+  const auto& head = request();
+  const auto& client = stream.client();
+  ExchangeRecord record;
+  record.request_id = request_id();
+  record.site = route.site;
+  record.host = head.host;
+  record.client = client_ip_;
+  record.method = head.method_name;
+  record.target = head.target;
+  record.protocol = http::to_string(head.version);
+  record.status = stream.status();
+  record.reason = outcome;
+  record.is_tunnel = record.status == 101;
+  record.tls_version = client.tls_version;
+  record.tls_resumed = client.tls_resumed;
+  if (!endpoint.empty()) record.server = route.server().name;
+  record.endpoint = {endpoint.data(), endpoint.size()};
+  record.bytes_in = stream.bytes_in();
+  record.bytes_out = stream.bytes_out();
+  record.timings = timings;
+  record.timings.total = microseconds_between(stream.began(), now);
+  record.start_ms = worker.wall_milliseconds() - record.timings.total / 1000;
+  record.retries = retries;
+  record.revision = (*snapshot)->revision();
+  record.user_agent = head.headers.value(http::HeaderId::kUserAgent);
+  record.referer = head.headers.value(http::HeaderId::kReferer);
+  record.x_forwarded_for = head.headers.value(http::HeaderId::kXForwardedFor);
+  return record;
+}
+
+}  // namespace hybridge

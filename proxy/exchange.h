@@ -1,0 +1,69 @@
+// One request on its way through the edge: its stream, the snapshot it is judged by, its route, and everything that
+// the log line and the counters are made from in the end.
+//
+// Lives in the frame of serve(); its worker's thread only.
+#pragma once
+
+#include <array>
+#include <boost/smart_ptr/local_shared_ptr.hpp>
+#include <boost/static_string/static_string.hpp>
+#include <cstdint>
+#include <string_view>
+
+#include "base/clock.h"
+#include "proxy/downstream/stream.h"
+#include "proxy/exchange_record.h"
+#include "routing/snapshot.h"
+
+namespace hybridge {
+
+class Worker;
+
+// What a listener tells the requests that come by it.
+struct Entrance {
+  bool is_https = true;             // the scheme its clients speak
+  bool redirects_to_https = false;  // port 80: everything is sent to https, ACME's challenges to the control plane
+};
+
+class Exchange {
+ public:
+  Exchange(Worker& worker, Stream& stream, const Entrance& entrance);
+  Exchange(const Exchange&) = delete;
+
+  Worker& worker;
+  Stream& stream;
+  const Entrance& entrance;
+  boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot;
+  Route route;
+
+  const http::RequestHead& request() const { return stream.request(); }
+  std::string_view request_id() const { return {request_id_.data(), request_id_.size()}; }
+  std::string_view traceparent() const { return {traceparent_.data(), traceparent_.size()}; }
+  std::string_view client_ip() const { return client_ip_; }
+  std::string_view scheme() const { return scheme_; }
+
+  // Gathered on the way.
+  Reason outcome = Reason::kOk;
+  int upstream_status = 0;  // of the upstream's final head
+  std::uint32_t retries = 0;
+  boost::static_string<56> endpoint;  // address:port of the last attempt
+  ExchangeRecord::Timings timings;
+
+  // For the log and the counters; views into the exchange.
+  ExchangeRecord record(TimePoint now) const;
+
+ private:
+  void believe_proxy();
+  void begin_trace();
+
+  std::array<char, 32> request_id_;
+  std::array<char, 55> traceparent_;
+  std::string_view client_ip_;
+  std::string_view scheme_;
+};
+
+inline std::int64_t microseconds_between(TimePoint from, TimePoint to) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(to - from).count();
+}
+
+}  // namespace hybridge

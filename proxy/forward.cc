@@ -1,0 +1,247 @@
+#include "proxy/forward.h"
+
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include "base/sibling.h"
+#include "proxy/http/error_page.h"
+#include "proxy/http/forwarded.h"
+#include "proxy/tunnel.h"
+#include "proxy/upstream/lease.h"
+#include "proxy/upstream/server.h"
+#include "proxy/worker.h"
+
+namespace hybridge {
+
+namespace {
+// The body of an upstream's answer that our page replaces is read up to this size to keep the connection.
+constexpr std::uint64_t kDiscarded = 64 * 1024;
+
+// Ends what a request waits for when its client leaves (decisions.md 4): a safe one at once, an unsafe one that has
+// been sent whole not at all, because its server is at work on it.
+class Departure final : public Stream::GoneListener {
+ public:
+  explicit Departure(Stream& stream) : stream_(stream) { stream_.set_gone_listener(this); }
+  ~Departure() { stream_.set_gone_listener(nullptr); }
+  Departure(const Departure&) = delete;
+
+  void awaits(LeaseRequest* request) { request_ = request; }
+  void awaits(UpstreamConnection* connection) { connection_ = connection; }
+
+  void on_client_gone() override {
+    if (request_) {
+      request_->cancel();
+    } else if (connection_ && !outlives_client(*connection_)) {
+      connection_->abort(make_error(Reason::kClientGone, "the client left"));
+    }
+  }
+
+  bool outlives_client(const UpstreamConnection& connection) const {
+    return !http::is_safe(stream_.request().method) && connection.is_request_finished() && !connection.is_tunnel();
+  }
+
+ private:
+  Stream& stream_;
+  LeaseRequest* request_ = nullptr;
+  UpstreamConnection* connection_ = nullptr;
+};
+
+void send_head(Exchange& exchange, UpstreamConnection& upstream) {
+  const auto& request = exchange.request();
+  auto& out = exchange.worker.scratch();
+  out.clear();
+  http::append_upstream_request(out, request,
+                                {.client_address = exchange.client_ip(),
+                                 .client_port = exchange.stream.client().peer.port(),
+                                 .scheme = exchange.scheme(),
+                                 .request_id = exchange.request_id(),
+                                 .traceparent = exchange.traceparent(),
+                                 .send_expect = false,  // answered here, when the body is wanted
+                                 .code_server = exchange.route.code_server});
+  upstream.begin(request.method, request.framing, {.continue_100 = false, .upgrade = !request.upgrade.empty()});
+  upstream.write_head(out);
+  if (!request.framing.has_body()) upstream.finish_body();
+}
+
+Task<void> pump_up(Stream& stream, UpstreamConnection& upstream) {
+  for (;;) {
+    const auto piece = co_await stream.read_body();
+    if (!piece) {
+      upstream.abort(piece.error());
+      co_return;
+    }
+    if (piece->empty()) {
+      upstream.finish_body();
+      co_return;
+    }
+    const auto written = co_await upstream.write_body(*piece);
+    // Not the end of the story: a server that refuses an upload may have answered before it closed.
+    if (!written) co_return;
+  }
+}
+
+// The rest of an answer that nobody will see, for as long as one may take.
+Task<void> discard(Exchange& exchange, UpstreamConnection& upstream) {
+  const auto deadline = exchange.worker.loop().now() + exchange.worker.config().timeouts.response_head;
+  for (;;) {
+    const auto piece = co_await upstream.read_body();
+    if (!piece || piece->empty() || exchange.worker.loop().now() > deadline) co_return;
+  }
+}
+
+bool is_replaced_by_page(int status) {
+  return status == 429 || status == 502 || status == 504;
+}
+
+// The head as the client shall see it; in the worker's own, whose views point into the upstream's.
+const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& head) {
+  auto& response = exchange.worker.response_head();
+  response.status = head.status;
+  response.version = head.version;
+  response.phrase = head.phrase;
+  response.headers = head.headers;
+  response.framing = head.framing;
+  if (head.framing.kind == http::Framing::Kind::kNone) {
+    // RFC 9110 8.6: a HEAD's or 304's Content-Length speaks of the body that a GET would have.
+    const auto length = head.headers.value(http::HeaderId::kContentLength);
+    std::uint64_t bytes = 0;
+    if (!length.empty() && std::from_chars(length.data(), length.data() + length.size(), bytes).ec == std::errc{}) {
+      response.framing = {http::Framing::Kind::kLength, bytes};
+    }
+  }
+  const bool is_informational = head.is_informational();
+  auto& origin = exchange.worker.origin_scratch();
+  if (!is_informational) origin.assign("https://").append(exchange.request().host);
+  http::apply_response_rules(
+      response,
+      {.server_header = exchange.worker.config().server_header,
+       .proxy_upstream = exchange.route.server().proxy_upstream,
+       .request_id = exchange.request_id(),
+       .cors_origin = is_informational || exchange.entrance.redirects_to_https ? std::string_view{} : origin,
+       .reason = {},
+       .security_headers = true},
+      exchange.worker.http_date());
+  return response;
+}
+
+Task<Result<void>> relay_body(Exchange& exchange, UpstreamConnection& upstream, const Departure& departure) {
+  auto& stream = exchange.stream;
+  for (;;) {
+    const auto piece = co_await upstream.read_body();
+    if (!piece) co_return piece.error();
+    if (piece->empty()) break;
+    const auto written = co_await stream.write_body(*piece);
+    if (!written) {
+      if (departure.outlives_client(upstream)) co_await discard(exchange, upstream);
+      co_return written.error();
+    }
+  }
+  stream.finish();
+  co_return Result<void>{};
+}
+
+Task<Result<void>> switch_protocols(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head) {
+  exchange.stream.write_head(rewrite(exchange, head));
+  exchange.worker.counters().request_upgraded();
+  const auto ended = co_await tunnel(exchange, upstream);
+  exchange.outcome = ended == Reason::kOk ? Reason::kUpgraded : ended;
+  co_return Result<void>{};
+}
+
+Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, const Departure& departure,
+                           TimePoint sent) {
+  auto& stream = exchange.stream;
+  const http::ResponseHead* head = nullptr;
+  do {
+    const auto next = co_await upstream.read_head();
+    if (!next) co_return next.error();
+    head = *next;
+    if (head->status == 101) {
+      auto outcome = co_await switch_protocols(exchange, upstream, *head);
+      co_return outcome;
+    }
+    if (head->is_informational()) {
+      http::ResponseHead plain;
+      plain.status = head->status;
+      plain.phrase = head->phrase;
+      plain.headers = head->headers;
+      http::apply_response_rules(plain, {}, {});
+      stream.write_informational(plain);
+    }
+  } while (head->is_informational());
+
+  exchange.upstream_status = head->status;
+  exchange.timings.first_byte = microseconds_between(sent, exchange.worker.loop().now());
+  if (stream.is_gone()) {
+    co_await discard(exchange, upstream);
+    co_return make_error(Reason::kClientGone, "the client left before the answer");
+  }
+  if (is_replaced_by_page(head->status) && http::wants_html(exchange.request())) {
+    const bool is_small = head->framing.kind == http::Framing::Kind::kLength && head->framing.length <= kDiscarded;
+    if (is_small) co_await discard(exchange, upstream);
+    co_return make_error(Reason::kUpstreamStatus);
+  }
+  stream.write_head(rewrite(exchange, *head));
+  auto outcome = co_await relay_body(exchange, upstream, departure);
+  co_return outcome;
+}
+
+Task<Result<void>> attempt(Exchange& exchange, UpstreamConnection& upstream, Departure& departure) {
+  departure.awaits(&upstream);
+  const auto sent = exchange.worker.loop().now();
+  send_head(exchange, upstream);
+  Sibling upload;
+  if (exchange.request().framing.has_body()) upload.start(pump_up(exchange.stream, upstream));
+  auto outcome = co_await receive(exchange, upstream, departure, sent);
+  if (upload.is_running()) {
+    // The answer is complete (or there will be none) while the body is still coming: it is not wanted any more.
+    exchange.stream.abandon_body();
+    upstream.abort(make_error(Reason::kUpstreamClosed, "the exchange ended before the request's body"));
+    co_await upload.join();
+  }
+  departure.awaits(static_cast<UpstreamConnection*>(nullptr));
+  exchange.worker.counters().upstream_request_ended(outcome ? Reason::kOk : outcome.error().reason,
+                                                    microseconds_between(sent, exchange.worker.loop().now()));
+  co_return outcome;
+}
+
+// decisions.md 3. Nobody can know whether bytes once given to the kernel were consumed.
+bool may_repeat(const Exchange& exchange, const UpstreamConnection& upstream, const Error& error) {
+  if (error.reason != Reason::kUpstreamClosed || exchange.retries >= exchange.worker.config().upstream.retries) {
+    return false;
+  }
+  const auto& stream = exchange.stream;
+  if (stream.is_head_sent() || stream.is_gone() || exchange.request().framing.has_body()) return false;
+  if (!upstream.has_written()) return true;
+  return http::is_safe(exchange.request().method) && upstream.is_reused() && !upstream.has_received();
+}
+}  // namespace
+
+Task<Result<void>> forward(Exchange& exchange) {
+  auto& server = exchange.worker.upstreams().find(exchange.route.shared_server());
+  Departure departure{exchange.stream};
+  LeaseRequest request;
+  request.site = exchange.route.site;
+  request.is_safe = http::is_safe(exchange.request().method);
+  request.is_tunnel = !exchange.request().upgrade.empty();
+  for (;;) {
+    departure.awaits(&request);
+    auto lease = co_await server.lease(request);
+    departure.awaits(static_cast<LeaseRequest*>(nullptr));
+    exchange.timings.queue = static_cast<std::int64_t>(request.queue_microseconds);
+    if (request.connect_microseconds > 0) {
+      exchange.timings.connect = static_cast<std::int64_t>(request.connect_microseconds);
+    }
+    if (!lease) co_return lease.error();
+    exchange.endpoint.assign((*lease)->endpoint_text());
+    if (exchange.stream.is_gone()) co_return make_error(Reason::kClientGone, "the client left");
+    auto outcome = co_await attempt(exchange, **lease, departure);
+    if (outcome || !may_repeat(exchange, **lease, outcome.error())) co_return outcome;
+    ++exchange.retries;
+    exchange.worker.counters().upstream_retries.add();
+    request.fresh_only = true;
+  }
+}
+
+}  // namespace hybridge

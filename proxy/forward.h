@@ -1,0 +1,14 @@
+// Carries a request to its site's server and the answer back: lease, send, pump both ways, and the retry rule
+// (decisions.md 3), which is decided here and nowhere else.
+#pragma once
+
+#include "base/error.h"
+#include "base/task.h"
+#include "proxy/exchange.h"
+
+namespace hybridge {
+
+// The route leads to an active site. An error: nothing of an answer was sent, unless stream.is_head_sent().
+Task<Result<void>> forward(Exchange& exchange);
+
+}  // namespace hybridge

@@ -1,0 +1,156 @@
+#include "proxy/serve.h"
+
+#include <array>
+#include <string>
+
+#include "proxy/forward.h"
+#include "proxy/http/error_page.h"
+#include "proxy/http/forwarded.h"
+#include "proxy/worker.h"
+
+namespace hybridge {
+
+namespace {
+constexpr std::string_view kAcmePrefix = "/.well-known/acme-challenge/";
+
+// What is decided without asking anybody; kOk: the request goes to its site's server.
+Reason match(Exchange& exchange) {
+  const auto& request = exchange.request();
+  const auto& config = exchange.worker.config();
+  if (exchange.entrance.redirects_to_https) {
+    const bool is_acme = !config.domain.empty() && request.target.starts_with(kAcmePrefix);
+    return is_acme ? Reason::kAcmeRedirect : Reason::kRedirectToHttps;
+  }
+  if (!config.server_name.empty() && request.host == config.server_name) {
+    return request.path() == "/" ? Reason::kOwnPage : Reason::kNotFound;
+  }
+  exchange.route = (*exchange.snapshot)->find(request.host);
+  switch (exchange.route.kind) {
+    case Route::Kind::kUnknown:
+      return Reason::kUnknownHost;
+    case Route::Kind::kRedirect:
+      return Reason::kHostRedirect;
+    case Route::Kind::kSite:
+      break;
+  }
+  switch (exchange.route.status) {
+    case SiteStatus::kActive:
+      return Reason::kOk;
+    case SiteStatus::kSuspended:
+      return Reason::kSuspended;
+    case SiteStatus::kSuspendedSaas:
+      return Reason::kSuspendedSaas;
+    case SiteStatus::kDeactivated:
+      return Reason::kDeactivated;
+  }
+  return Reason::kInternal;
+}
+
+Task<Result<void>> run(Exchange& exchange) {
+  if (const auto& fault = exchange.stream.fault()) co_return *fault;
+  const auto decision = match(exchange);
+  if (decision != Reason::kOk) co_return make_error(decision);
+  auto outcome = co_await forward(exchange);
+  co_return outcome;
+}
+
+std::string location_of(const Exchange& exchange, Reason reason) {
+  const auto& request = exchange.request();
+  const auto& config = exchange.worker.config();
+  switch (reason) {
+    case Reason::kAcmeRedirect:
+      return "http://ssl." + config.domain + std::string(request.target);
+    case Reason::kRedirectToHttps:
+      return "https://" + std::string(request.host) + std::string(request.target);
+    case Reason::kHostRedirect:
+      return "https://" + std::string(exchange.route.redirect) + std::string(request.target);
+    case Reason::kUnknownHost:
+      if (config.domain.empty()) return {};
+      return "https://" + config.domain + "/dashboard/#/sites/new?domain=" + std::string(request.host);
+    default:
+      return {};
+  }
+}
+
+int status_of(const Exchange& exchange, Reason reason, const std::string& location) {
+  if (reason == Reason::kUpstreamStatus) return exchange.upstream_status;
+  // Without a dashboard to send an unknown host to, it is simply not found.
+  if (reason == Reason::kUnknownHost && location.empty()) return 404;
+  return http::status_of(reason);
+}
+
+// As today's proxy names what it did not forward (observed.md 3).
+std::string_view proxy_upstream_of(Reason reason) {
+  switch (reason) {
+    case Reason::kUnknownHost:
+      return "http://site_not_found";
+    case Reason::kSuspended:
+      return "http://suspended";
+    case Reason::kSuspendedSaas:
+      return "http://suspended_saas";
+    case Reason::kDeactivated:
+      return "http://deactivated";
+    default:
+      return {};
+  }
+}
+
+void add_headers(http::ResponseHead& head, const http::Answer& content, const std::string& location, Reason reason) {
+  if (!location.empty()) head.headers.add("Location", location);
+  if (!content.body.empty()) head.headers.add("Content-Type", content.content_type);
+  if (head.status >= 400) head.headers.add("Cache-Control", "no-store");
+  if (reason == Reason::kMethodNotAllowed) head.headers.add("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  const bool is_passing = reason == Reason::kServerBusy || reason == Reason::kTooManyConnections ||
+                          reason == Reason::kTooManyConnectionsFromAddress || reason == Reason::kShuttingDown;
+  if (is_passing) head.headers.add("Retry-After", "2");
+}
+}  // namespace
+
+Task<void> answer(Exchange& exchange, const Error& error) {
+  auto& stream = exchange.stream;
+  const auto reason = error.reason;
+  if (stream.is_head_sent() || stream.is_gone()) {
+    stream.reset(reason);
+    co_return;
+  }
+  const auto& request = exchange.request();
+  const auto location = location_of(exchange, reason);
+  auto content = http::make_answer(exchange.worker.pages(), status_of(exchange, reason, location), error,
+                                   http::wants_html(request), exchange.request_id());
+  if (!location.empty()) content.body.clear();
+  if (content.status == 0) {
+    stream.reset(reason);
+    co_return;
+  }
+
+  http::ResponseHead head;
+  head.status = content.status;
+  head.phrase = http::status_phrase(content.status);
+  head.framing = {http::Framing::Kind::kLength, content.body.size()};
+  add_headers(head, content, location, reason);
+  const bool is_bare = exchange.entrance.redirects_to_https && content.status < 400;
+  http::apply_response_rules(head,
+                             {.server_header = exchange.worker.config().server_header,
+                              .proxy_upstream = proxy_upstream_of(reason),
+                              .request_id = exchange.request_id(),
+                              .cors_origin = {},
+                              .reason = code(reason),
+                              .security_headers = !is_bare},
+                             exchange.worker.http_date());
+  stream.write_head(head);
+  const auto written = co_await stream.write_body(as_bytes(content.body));
+  if (written) stream.finish();
+}
+
+Task<void> serve(Worker& worker, Stream& stream, const Entrance& entrance) {
+  Exchange exchange{worker, stream, entrance};
+  worker.counters().request_began();
+  const auto outcome = co_await run(exchange);
+  if (!outcome) {
+    exchange.outcome = outcome.error().reason;
+    co_await answer(exchange, outcome.error());
+  }
+  worker.account(exchange);
+}
+
+}  // namespace hybridge

@@ -1,0 +1,206 @@
+#include "proxy/worker.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "base/process_log.h"
+#include "proxy/serve.h"
+
+namespace hybridge {
+
+namespace {
+std::uint64_t seed() {
+  std::uint64_t value = 0;
+  if (getrandom(&value, sizeof value, 0) != sizeof value) value = static_cast<std::uint64_t>(time(nullptr));
+  return value;
+}
+
+DownstreamSettings downstream_settings(std::shared_ptr<const Config> config) {
+  const auto& limits = config->limits;
+  const auto& timeouts = config->timeouts;
+  DownstreamSettings settings;
+  settings.head = {.target_bytes = limits.target_bytes, .head_bytes = limits.header_bytes, .headers = limits.headers};
+  settings.body_bytes = limits.body_bytes;
+  settings.requests_per_connection = limits.requests_per_connection;
+  settings.handshakes = limits.handshakes;
+  settings.handshake = timeouts.handshake;
+  settings.request_head = timeouts.request_head;
+  settings.keep_alive = timeouts.keep_alive;
+  settings.body_idle = timeouts.body_idle;
+  settings.write_idle = timeouts.write_idle;
+  if (!config->trusted_proxies.empty()) {
+    settings.is_trusted_proxy = [config](const Address& peer) { return config->is_trusted_proxy(peer); };
+  }
+  return settings;
+}
+
+UpstreamSettings upstream_settings(const Config& config, std::size_t workers) {
+  UpstreamSettings settings;
+  settings.connect = config.timeouts.connect;
+  settings.wait = config.timeouts.upstream_wait;
+  settings.response_head = config.timeouts.response_head;
+  settings.response_idle = config.timeouts.response_idle;
+  settings.write_idle = config.timeouts.write_idle;
+  settings.keep_alive = config.upstream.keep_alive;
+  settings.idle = config.upstream.idle;
+  settings.connections = config.limits.upstream_connections;
+  settings.waiting = config.limits.upstream_waiting;
+  settings.site_share = config.limits.upstream_site_share;
+  settings.workers = static_cast<std::uint32_t>(workers);
+  settings.head_bytes = config.limits.upstream_header_bytes;
+  settings.failures = config.upstream.health.failures;
+  settings.retry_after_max = std::max<Duration>(config.upstream.health.retry_after, settings.retry_after);
+  settings.resolve_again = config.upstream.dns.refresh;
+  return settings;
+}
+
+Entrance https_entrance() {
+  return {.is_https = true, .redirects_to_https = false};
+}
+
+Entrance http_entrance(const Config& config) {
+  return {.is_https = false, .redirects_to_https = config.redirect_to_https};
+}
+
+UpstreamState to_state(UpstreamObserver::State state) {
+  switch (state) {
+    case UpstreamObserver::State::kConnecting:
+      return UpstreamState::kConnecting;
+    case UpstreamObserver::State::kActive:
+      return UpstreamState::kActive;
+    case UpstreamObserver::State::kIdle:
+      return UpstreamState::kIdle;
+    case UpstreamObserver::State::kNone:
+      break;
+  }
+  return UpstreamState::kNone;
+}
+}  // namespace
+
+Task<void> Worker::EntranceService::serve(Stream& stream) {
+  return hybridge::serve(worker_, stream, entrance_);
+}
+
+Worker::Worker(Shared shared, std::size_t index, Standing standing)
+    : shared_(shared),
+      index_(index),
+      standing_(std::move(standing)),
+      random_(seed()),
+      server_tls_(shared.certificates, server_options(config()), [this](auto work) { loop_.post(std::move(work)); }),
+      client_tls_(client_options(config())),
+      downstream_(loop_, downstream_settings(standing_.config), shared.limits, *this),
+      https_(*this, https_entrance()),
+      http_(*this, http_entrance(config())),
+      upstreams_(std::make_unique<Upstreams>(loop_, upstream_settings(config(), shared.workers), shared.resolver,
+                                             client_tls_, this)) {
+  set_snapshot(std::make_shared<const Snapshot>());
+}
+
+Worker::~Worker() {
+  upstreams_.reset();
+  loop_.destroy_buried();
+}
+
+Address Worker::listen(int descriptor, bool is_https) {
+  Service& service = is_https ? https_ : http_;
+  listeners_.push_back(std::make_unique<Listener>(downstream_, service, descriptor,
+                                                  Listener::Options{.tls = is_https ? &server_tls_ : nullptr}));
+  return listeners_.back()->local();
+}
+
+void Worker::open_listeners() {
+  for (auto& listener : listeners_) listener->start();
+}
+
+void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
+  snapshot_ = boost::make_local_shared<const std::shared_ptr<const Snapshot>>(std::move(snapshot));
+}
+
+void Worker::set_certificates(std::shared_ptr<const CertificateTable> table) {
+  server_tls_.set_table(std::move(table));
+}
+
+void Worker::set_ticket_keys(std::shared_ptr<const TicketKeys> keys) {
+  server_tls_.set_ticket_keys(std::move(keys));
+}
+
+void Worker::set_standing(Standing standing) {
+  standing_ = std::move(standing);
+  downstream_.update(downstream_settings(standing_.config));
+  upstreams_->set_settings(upstream_settings(config(), shared_.workers));
+  http_.set(http_entrance(config()));
+}
+
+void Worker::drain(std::function<void()> all_gone) {
+  for (auto& listener : listeners_) listener->stop();
+  downstream_.drain(std::move(all_gone));
+  upstreams_->close_idle();
+}
+
+std::string_view Worker::http_date() {
+  const auto second = wall_milliseconds() / 1000;
+  if (second != date_second_) {
+    date_second_ = second;
+    const auto moment = static_cast<std::time_t>(second);
+    std::tm parts{};
+    gmtime_r(&moment, &parts);
+    char text[40];
+    const auto length = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    date_.assign(text, length);
+  }
+  return date_;
+}
+
+std::int64_t Worker::wall_milliseconds() const {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+void Worker::account(const Exchange& exchange) {
+  const auto record = exchange.record(Clock::now());
+  counters_.request_ended(record);
+  if (shared_.access_log.is_on()) shared_.access_log.lane(index_).write(record);
+}
+
+void Worker::on_opened(bool) {
+  counters_.connection_opened(Side::kDownstream, ConnectionProtocol::kHttp1);
+}
+
+void Worker::on_closed(bool) {
+  counters_.connection_closed(Side::kDownstream, ConnectionProtocol::kHttp1);
+}
+
+void Worker::on_handshake(std::string_view version, bool resumed, Reason result) {
+  counters_.tls_handshake_ended(version, resumed, result);
+}
+
+void Worker::on_accept_failed(int error) {
+  if (const auto times = accept_failures_.happened(loop_.now())) {
+    log::warn("no connection could be accepted for a moment, {} times: {} (ulimit -n, limits.connections)", *times,
+              std::strerror(error));
+  }
+}
+
+void Worker::upstream_connection_moved(UpstreamObserver::State from, UpstreamObserver::State to) {
+  counters_.upstream_connection_moved(to_state(from), to_state(to));
+}
+
+void Worker::upstream_waiting_changed(int by) {
+  counters_.upstream_waiting_changed(by);
+}
+
+void Worker::upstream_server_seen(std::string_view server, bool up) {
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now().time_since_epoch()).count();
+  counters_.server_seen(server, up, static_cast<std::uint64_t>(now));
+}
+
+void Worker::upstream_server_dropped(std::string_view server) {
+  counters_.server_removed(server);
+}
+
+}  // namespace hybridge

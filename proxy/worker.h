@@ -1,0 +1,143 @@
+// One thread that serves traffic, and everything it owns: loop, listeners, connections, upstream pools, counters, and
+// its own reference to the tables that requests are judged by. Nothing of it is shared with another worker.
+//
+// Owned by the Edge. Everything is for its own thread, but post() and counters(); it is built and destroyed while
+// that thread does not run.
+#pragma once
+
+#include <boost/smart_ptr/local_shared_ptr.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/process_log.h"
+#include "io/loop.h"
+#include "proxy/access_log.h"
+#include "proxy/config.h"
+#include "proxy/counters.h"
+#include "proxy/downstream/downstream.h"
+#include "proxy/downstream/listener.h"
+#include "proxy/exchange.h"
+#include "proxy/http/error_page.h"
+#include "proxy/upstream/upstreams.h"
+#include "routing/snapshot.h"
+#include "tls/certificate_table.h"
+#include "tls/client_context.h"
+#include "tls/server_context.h"
+
+namespace hybridge {
+
+class Resolver;
+
+// What a worker serves by; replaced whole, never changed.
+struct Standing {
+  std::shared_ptr<const Config> config;
+  std::shared_ptr<const http::Pages> pages;
+};
+
+class Worker final : private DownstreamObserver, private UpstreamObserver {
+ public:
+  // What the workers share; outlives them, thread-safe.
+  struct Shared {
+    ConnectionLimits& limits;
+    Resolver& resolver;
+    AccessLog& access_log;
+    CertificateCache& certificates;
+    std::size_t workers = 1;
+  };
+
+  Worker(Shared shared, std::size_t index, Standing standing);
+  ~Worker();
+
+  // Takes the descriptors of Acceptor::listen().
+  Address listen(int descriptor, bool is_https);  // the address it is bound to
+  void open_listeners();
+
+  void run() { loop_.run(); }
+  void stop() { loop_.stop(); }
+  void post(std::function<void()> work) { loop_.post(std::move(work)); }
+
+  // What is live, from now on.
+  void set_snapshot(std::shared_ptr<const Snapshot> snapshot);
+  void set_certificates(std::shared_ptr<const CertificateTable> table);
+  void set_ticket_keys(std::shared_ptr<const TicketKeys> keys);
+  void set_standing(Standing standing);
+
+  // Listeners close, idle connections with them; requests under way end and are told to close. `all_gone` is called
+  // when the last connection has ended.
+  void drain(std::function<void()> all_gone);
+  std::size_t connections() const { return downstream_.connections(); }
+  void close_tunnels() { downstream_.close_tunnels(); }
+  void close_all() { downstream_.close_all(); }
+
+  Loop& loop() { return loop_; }
+  WorkerCounters& counters() { return counters_; }
+  const Config& config() const { return *standing_.config; }
+  const http::Pages& pages() const { return *standing_.pages; }
+  Upstreams& upstreams() { return *upstreams_; }
+  const boost::local_shared_ptr<const std::shared_ptr<const Snapshot>>& snapshot() const { return snapshot_; }
+
+  std::uint64_t random() { return random_(); }  // for names of requests; not for secrets
+  std::string_view http_date();                 // IMF-fixdate of this second
+  std::int64_t wall_milliseconds() const;
+
+  // Memory that is used between two suspensions, never over one.
+  std::string& scratch() { return scratch_; }
+  std::string& origin_scratch() { return origin_scratch_; }
+  http::ResponseHead& response_head() { return response_head_; }
+
+  // The end of an exchange, good or bad: one log line and one set of counters.
+  void account(const Exchange& exchange);
+
+ private:
+  // What listens behind an entrance.
+  class EntranceService final : public Service {
+   public:
+    EntranceService(Worker& worker, Entrance entrance) : worker_(worker), entrance_(entrance) {}
+    Task<void> serve(Stream& stream) override;
+    void set(Entrance entrance) { entrance_ = entrance; }
+
+   private:
+    Worker& worker_;
+    Entrance entrance_;
+  };
+
+  void on_opened(bool is_tls) override;
+  void on_closed(bool is_tls) override;
+  void on_handshake(std::string_view version, bool resumed, Reason result) override;
+  void on_accept_failed(int error) override;
+  void upstream_connection_moved(UpstreamObserver::State from, UpstreamObserver::State to) override;
+  void upstream_waiting_changed(int by) override;
+  void upstream_server_seen(std::string_view server, bool up) override;
+  void upstream_server_dropped(std::string_view server) override;
+
+  const Shared shared_;
+  const std::size_t index_;
+  Standing standing_;
+  WorkerCounters counters_;
+  Loop loop_;
+  std::mt19937_64 random_;
+  ServerContext server_tls_;
+  ClientContext client_tls_;
+  Downstream downstream_;
+  EntranceService https_;
+  EntranceService http_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot_;
+
+  std::string scratch_;
+  std::string origin_scratch_;
+  http::ResponseHead response_head_;
+  std::string date_;
+  std::int64_t date_second_ = -1;
+  log::Occasionally accept_failures_{std::chrono::seconds(10)};
+
+  // The first to go: it ends the stories that still wait for a server, and those need everything above.
+  std::unique_ptr<Upstreams> upstreams_;
+};
+
+}  // namespace hybridge
