@@ -11,6 +11,7 @@ namespace hybridge {
 
 struct SslFree {
   void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(ASN1_TIME* time) const { ASN1_TIME_free(time); }
   void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
   void operator()(EVP_CIPHER* cipher) const { EVP_CIPHER_free(cipher); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
