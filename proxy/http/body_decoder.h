@@ -21,8 +21,9 @@ class BodyDecoder {
 
   // Takes what it can from the front of `input`, up to the end of one run of data. consumed == 0 and no data: more
   // input is needed (or is_done()). kBadChunk: chunk sizes with signs, white space, overflow or more than 16 digits,
-  // bare LF, extensions beyond 256 bytes a chunk or 16 KiB a body or malformed (no white space but in quotes), trailers
-  // beyond 8 KiB or malformed; trailers are dropped. After an error the body is lost: do not call next() again.
+  // bare LF, extensions beyond 256 bytes a chunk or 16 KiB a body or malformed (no white space but in quotes, no quoted
+  // pairs), trailers beyond 8 KiB or malformed; trailers are dropped. After an error the body is lost: do not call
+  // next() again.
   Result<Step> next(std::string_view input);
 
   bool is_done() const { return state_ == State::kDone; }
@@ -39,7 +40,6 @@ class BodyDecoder {
     kExtensionValue,  // after the '='
     kExtensionToken,
     kExtensionQuoted,
-    kExtensionEscape,
     kExtensionQuotedEnd,
     kChunkSizeLf,
     kChunkData,

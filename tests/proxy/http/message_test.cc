@@ -1,0 +1,190 @@
+#include "proxy/http/message.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace hybridge::http {
+namespace {
+
+const std::pair<std::string_view, HeaderId> kNames[] = {
+    {"Accept", HeaderId::kAccept},
+    {"Accept-Encoding", HeaderId::kAcceptEncoding},
+    {"Access-Control-Allow-Credentials", HeaderId::kAccessControlAllowCredentials},
+    {"Access-Control-Allow-Headers", HeaderId::kAccessControlAllowHeaders},
+    {"Access-Control-Allow-Methods", HeaderId::kAccessControlAllowMethods},
+    {"Access-Control-Allow-Origin", HeaderId::kAccessControlAllowOrigin},
+    {"Authorization", HeaderId::kAuthorization},
+    {"CF-Connecting-IP", HeaderId::kCfConnectingIp},
+    {"Connection", HeaderId::kConnection},
+    {"Content-Encoding", HeaderId::kContentEncoding},
+    {"Content-Length", HeaderId::kContentLength},
+    {"Content-Type", HeaderId::kContentType},
+    {"Cookie", HeaderId::kCookie},
+    {"Date", HeaderId::kDate},
+    {"Expect", HeaderId::kExpect},
+    {"Forwarded", HeaderId::kForwarded},
+    {"Host", HeaderId::kHost},
+    {"If-Match", HeaderId::kIfMatch},
+    {"Keep-Alive", HeaderId::kKeepAlive},
+    {"Proxy-Authenticate", HeaderId::kProxyAuthenticate},
+    {"Proxy-Authorization", HeaderId::kProxyAuthorization},
+    {"Proxy-Connection", HeaderId::kProxyConnection},
+    {"Proxy-Anything", HeaderId::kProxyOther},
+    {"Referer", HeaderId::kReferer},
+    {"Referrer-Policy", HeaderId::kReferrerPolicy},
+    {"Server", HeaderId::kServer},
+    {"Strict-Transport-Security", HeaderId::kStrictTransportSecurity},
+    {"TE", HeaderId::kTe},
+    {"traceparent", HeaderId::kTraceparent},
+    {"Trailer", HeaderId::kTrailer},
+    {"Transfer-Encoding", HeaderId::kTransferEncoding},
+    {"Upgrade", HeaderId::kUpgrade},
+    {"User-Agent", HeaderId::kUserAgent},
+    {"X-Accel-Redirect", HeaderId::kXAccel},
+    {"X-Client-Port", HeaderId::kXClientPort},
+    {"X-Content-Type-Options", HeaderId::kXContentTypeOptions},
+    {"X-Forwarded-Proto", HeaderId::kXForwarded},
+    {"X-Forwarded-For", HeaderId::kXForwardedFor},
+    {"X-Forwarded-Host", HeaderId::kXForwardedHost},
+    {"X-Frame-Options", HeaderId::kXFrameOptions},
+    {"X-Frappe-Site-Name", HeaderId::kXFrappeSiteName},
+    {"X-Hybridge-Reason", HeaderId::kXHybridge},
+    {"X-Proxy-Upstream", HeaderId::kXProxyUpstream},
+    {"X-Real-IP", HeaderId::kXRealIp},
+    {"X-Request-ID", HeaderId::kXRequestId},
+    {"X-XSS-Protection", HeaderId::kXXssProtection},
+    {"Sec-WebSocket-Key", HeaderId::kSecWebsocketKey},
+    {"Sec-WebSocket-Version", HeaderId::kSecWebsocketVersion},
+};
+
+std::string changed(std::string_view text, int (*change)(int)) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(change(static_cast<unsigned char>(c)));
+  return out;
+}
+
+TEST(HeaderId, KnowsEveryNameInAnyCase) {
+  std::set<HeaderId> seen;
+  for (const auto& [name, id] : kNames) {
+    EXPECT_EQ(to_header_id(name), id) << name;
+    EXPECT_EQ(to_header_id(changed(name, std::tolower)), id) << name;
+    EXPECT_EQ(to_header_id(changed(name, std::toupper)), id) << name;
+    seen.insert(id);
+  }
+  EXPECT_EQ(seen.size(), static_cast<std::size_t>(HeaderId::kOther)) << "a name is missing in the table above";
+}
+
+TEST(HeaderId, TakesNoNameForAnother) {
+  for (const auto& [name, id] : kNames) {
+    if (name == "X-Accel-Redirect" || name == "X-Hybridge-Reason" || name == "Proxy-Anything") continue;
+    for (std::size_t at = 0; at < name.size(); ++at) {
+      std::string other(name);
+      other[at] = static_cast<char>(other[at] ^ 0x40);  // what a careless case fold would confuse
+      if (name.starts_with("X-Forwarded-") && at >= 12) continue;
+      if (name.starts_with("Proxy-") && at >= 6) continue;
+      EXPECT_EQ(to_header_id(other), HeaderId::kOther) << other;
+    }
+  }
+  for (const std::string_view name : {"", "X", "Hos", "Hosts", "Content-Lengt", "Content-Length2", "Content_Length",
+                                      "X-Forwarded", "X-Accel", "X-Accelerate", "Prox", "Proxied", "Proxy_X"}) {
+    EXPECT_EQ(to_header_id(name), HeaderId::kOther) << name;
+  }
+  EXPECT_EQ(to_header_id(std::string_view("content\rlength")), HeaderId::kOther);
+}
+
+TEST(HeaderId, KnowsFamilies) {
+  EXPECT_EQ(to_header_id("Proxy"), HeaderId::kProxyOther);  // HTTP_PROXY of a CGI program
+  EXPECT_EQ(to_header_id("x-accel-x"), HeaderId::kXAccel);
+  EXPECT_EQ(to_header_id("X-FORWARDED-PREFIX"), HeaderId::kXForwarded);
+  EXPECT_EQ(to_header_id("x-hybridge-hold"), HeaderId::kXHybridge);
+}
+
+TEST(Headers, FindTheFirstOfEachKnownName) {
+  Headers headers;
+  headers.add("Cookie", "a");
+  headers.add("Host", "h");
+  headers.add("cookie", "b");
+  headers.add("X-Odd", "o");
+  EXPECT_EQ(headers.value(HeaderId::kCookie), "a");
+  EXPECT_EQ(headers.count(HeaderId::kCookie), 2u);
+  EXPECT_EQ(headers.count(HeaderId::kOther), 1u);
+  EXPECT_EQ(headers.count(HeaderId::kTe), 0u);
+  EXPECT_EQ(headers.find(HeaderId::kTe), nullptr);
+  EXPECT_EQ(headers.value(HeaderId::kTe), "");
+}
+
+TEST(Headers, KeepOrderAndIndexWhenSomeAreRemoved) {
+  Headers headers;
+  headers.add("Cookie", "a");
+  headers.add("Host", "h");
+  headers.add("Cookie", "b");
+  headers.add("Date", "d");
+  headers.remove_if([](const Header& header) { return header.value == "a" || header.value == "h"; });
+  EXPECT_EQ(headers.size(), 2u);
+  EXPECT_EQ(headers.value(HeaderId::kCookie), "b");
+  EXPECT_EQ(headers.value(HeaderId::kDate), "d");
+  EXPECT_FALSE(headers.has(HeaderId::kHost));
+  headers.clear();
+  EXPECT_EQ(headers.size(), 0u);
+  EXPECT_FALSE(headers.has(HeaderId::kCookie));
+}
+
+TEST(RequestHead, IsAsNewWhenCleared) {
+  RequestHead head;
+  head.method = Method::kPut;
+  head.version = Version::kHttp2;
+  head.target = head.host = head.upgrade = "x";
+  head.headers.add("Host", "x");
+  head.framing = {Framing::Kind::kLength, 5};
+  head.keep_alive = false;
+  head.expects_continue = true;
+  head.bytes.assign(1000, 'x');
+  head.clear();
+  EXPECT_EQ(head.method, Method::kOther);
+  EXPECT_EQ(head.version, Version::kHttp11);
+  EXPECT_EQ(head.target, "");
+  EXPECT_EQ(head.host, "");
+  EXPECT_EQ(head.upgrade, "");
+  EXPECT_EQ(head.headers.size(), 0u);
+  EXPECT_EQ(head.framing, Framing{});
+  EXPECT_TRUE(head.keep_alive);
+  EXPECT_FALSE(head.expects_continue);
+  EXPECT_GE(head.bytes.capacity(), 1000u);
+}
+
+TEST(Method, IsSafeAsDecided) {
+  EXPECT_TRUE(is_safe(Method::kGet));
+  EXPECT_TRUE(is_safe(Method::kHead));
+  EXPECT_TRUE(is_safe(Method::kOptions));
+  EXPECT_FALSE(is_safe(Method::kPost));
+  EXPECT_FALSE(is_safe(to_method("PROPFIND")));
+}
+
+TEST(Version, PrintsAsLogsWantIt) {
+  EXPECT_EQ(to_string(Version::kHttp10), "HTTP/1.0");
+  EXPECT_EQ(to_string(Version::kHttp11), "HTTP/1.1");
+  EXPECT_EQ(to_string(Version::kHttp2), "HTTP/2.0");
+}
+
+TEST(List, ContainsWholeMembersInAnyCase) {
+  EXPECT_TRUE(list_contains("close", "close"));
+  EXPECT_TRUE(list_contains("a ,\tClose , b", "close"));
+  EXPECT_TRUE(list_contains(",,close,,", "close"));
+  EXPECT_FALSE(list_contains("closed", "close"));
+  EXPECT_FALSE(list_contains("not close", "close"));
+  EXPECT_FALSE(list_contains("", "close"));
+  EXPECT_FALSE(list_contains(",", ""));
+}
+
+TEST(StatusPhrase, KnowsTheStandardOnes) {
+  EXPECT_EQ(status_phrase(200), "OK");
+  EXPECT_EQ(status_phrase(402), "Payment Required");
+  EXPECT_EQ(status_phrase(431), "Request Header Fields Too Large");
+  EXPECT_EQ(status_phrase(599), "");
+  EXPECT_EQ(status_phrase(0), "");
+}
+
+}  // namespace
+}  // namespace hybridge::http
