@@ -192,8 +192,7 @@ ProcessLog::ProcessLog(log::Level level, Style style, int descriptor) : parts_(s
 
 ProcessLog::~ProcessLog() {
   log_at_once(parts_->logger->level());
-  parts_->logger.reset();
-  parts_->pool.reset();  // writes what waits
+  parts_->pool.reset();  // writes what waits, and is gone before the logger that it writes to
 }
 
 void ProcessLog::set_level(log::Level level) {

@@ -105,7 +105,7 @@ struct Config {
 
   struct UpstreamHealth {
     std::uint32_t failures = 3;                      // in a row; then the endpoint is left alone
-    Duration retry_after = std::chrono::seconds{5};  // for this long, until one probe request
+    Duration retry_after = std::chrono::seconds{5};  // at most, until one probe request
 
     friend bool operator==(const UpstreamHealth&, const UpstreamHealth&) = default;
   };
