@@ -122,6 +122,7 @@ class Snapshot {
 
   std::shared_ptr<const Server> server(std::string_view name) const;  // nullptr: none
   std::optional<Site> site(std::string_view name) const;
+  bool has_site(std::string_view name) const { return sites_.contains(name); }
   const Host* host(std::string_view name) const;  // `*.example.com` too; nullptr: none
 
   std::size_t server_count() const { return server_count_; }
