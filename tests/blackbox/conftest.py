@@ -1,0 +1,114 @@
+"""Fixtures of the black-box tests. The edges live for a session; what a test routes through them is its own."""
+
+import itertools
+import pathlib
+
+import pytest
+
+from harness.certificates import Authority
+from harness.hybridge import BINARY, Hybridge, is_built
+from harness.nginx import NginxOrigin
+from harness.scripted_origin import ScriptedOrigin
+
+_numbers = itertools.count(1)
+
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built():
+    assert is_built(), f"{BINARY} is not built (tools/build release hybridge, or set HYBRIDGE_BINARY)"
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory) -> NginxOrigin:
+    """A customer's server: Debian's nginx with a small site."""
+    nginx = NginxOrigin(pathlib.Path(tmp_path_factory.mktemp("origin")) / "nginx")
+    yield nginx
+    nginx.close()
+
+
+@pytest.fixture(scope="session")
+def edge(authority, origin) -> Hybridge:
+    """TLS, redirects, a domain and a name of its own; www.site.test is on the nginx origin."""
+    hybridge = Hybridge(authority).start()
+    for host in ("site.test", "scripted.test"):
+        hybridge.put_certificate(host, authority.issue(host, f"*.{host}"))
+    hybridge.add_site("site.test", origin)
+    yield hybridge
+    hybridge.close()
+
+
+@pytest.fixture(scope="session")
+def plain(authority, origin) -> Hybridge:
+    """The http listener carries requests too, with short deadlines and small limits for bodies."""
+    hybridge = Hybridge(
+        authority,
+        {
+            "redirect_to_https": False,
+            "timeouts": {
+                "request_head": "1s",
+                "body_idle": "2s",
+                "keep_alive": "20s",
+                "connect": "2s",
+                "response_head": "2s",
+                "response_idle": "2s",
+                "tunnel_idle": "2s",
+            },
+        },
+    ).start()
+    hybridge.add_site("site.test", origin)
+    yield hybridge
+    hybridge.close()
+
+
+@pytest.fixture
+def make_edge(authority):
+    """Makes edges of a test's own; each is ended and held to account."""
+    made = []
+
+    def make(config: dict | None = None, start: bool = True) -> Hybridge:
+        hybridge = Hybridge(authority, config)
+        made.append(hybridge)
+        return hybridge.start() if start else hybridge
+
+    yield make
+    for hybridge in made:
+        hybridge.close()
+
+
+@pytest.fixture
+def make_origin():
+    made = []
+
+    def make(script=None, tls=None) -> ScriptedOrigin:
+        scripted = ScriptedOrigin(script, tls)
+        made.append(scripted)
+        return scripted
+
+    yield make
+    for scripted in made:
+        scripted.close()
+
+
+class Routed:
+    """A scripted origin with a site of its own on an edge."""
+
+    def __init__(self, edge: Hybridge, scripted: ScriptedOrigin):
+        self.edge = edge
+        self.origin = scripted
+        self.host = f"s{next(_numbers)}.scripted.test"
+        edge.add_site(self.host, scripted)
+
+    def client(self, **options):
+        return self.edge.plain_client(**options)
+
+
+@pytest.fixture
+def route(make_origin):
+    """route(edge, script): a scripted origin, and the site that leads to it."""
+    return lambda edge, script=None, tls=None: Routed(edge, make_origin(script, tls))
