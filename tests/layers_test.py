@@ -45,6 +45,8 @@ LONG_FILES = {}
 OWN_MEMORY = {
     "base/chunk.cc": "the pool's free list is linked through the chunks themselves",
     "base/task.cc": "coroutine frames come from a free list of raw memory",
+    "proxy/downstream/downstream.cc": "connections are linked intrusively and end in the list's disposer",
+    "routing/json_reader.cc": "the tree is placed into the reader's memory, which is given back whole",
 }
 
 
@@ -151,7 +153,8 @@ def own_memory(root):
         for number, line in enumerate(code_of(path.read_text()).splitlines(), 1):
             if line.lstrip().startswith("#"):
                 continue  # #include <new>
-            line = re.sub(r"=\s*delete\b|operator\s+(new|delete)\b", " ", line)
+            # A private constructor keeps std::make_unique out; the owner is named all the same.
+            line = re.sub(r"=\s*delete\b|operator\s+(new|delete)\b|unique_ptr<.*>\s*\w*\(new\b", " ", line)
             if re.search(r"\b(new|delete)\b", line):
                 yield f"{name}:{number}: new or delete; who owns it says so with a type (std::make_unique)"
 
@@ -344,10 +347,11 @@ class EveryRuleCanFail(unittest.TestCase):
                 "struct A { A(const A&) = delete; static void* operator new(unsigned long); };\n"
                 "int renewed = 1'000; char quote = '\"';\n"
                 "int* a = new int;\n"
+                "std::unique_ptr<A> c(new A);\n"
                 "void b() { /* delete */ delete a; }\n"
             },
             "base/a.cc:6: new or delete",
-            "base/a.cc:7: new or delete",
+            "base/a.cc:8: new or delete",
         )
 
     def test_unfinished_business(self):
