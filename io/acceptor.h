@@ -15,7 +15,7 @@ namespace hybridge {
 
 class Loop;
 
-class Acceptor : private Timer::Owner {
+class Acceptor final : private Timer::Owner {
  public:
   struct User {
     virtual void on_accept(int descriptor, const Address& peer) = 0;  // non-blocking, TCP_NODELAY set

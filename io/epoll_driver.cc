@@ -129,19 +129,16 @@ void EpollDriver::on_event(Transport& transport, std::uint32_t events) {
   }
   if (events & EPOLLERR) {
     if (const int error = pending_error(transport.descriptor()); error != 0) {
-      transport.driver_failed(error);
-      return;
+      if (!transport.reads_before_failing()) {
+        transport.driver_failed(error);
+        return;
+      }
+      transport.driver_send_failed(error);
     }
   }
-  if (events & EPOLLHUP) {
-    // Both directions are shut. What the peer sent before is still to be read by whoever wants it; whoever does not
-    // read now must hear that the peer is gone.
-    readiness.readable = readiness.peer_done = true;
-    if (!transport.wants_input()) {
-      transport.driver_failed(ECONNRESET);
-      return;
-    }
-  }
+  // Both directions are shut, by a FIN each (a reset says EPOLLERR too): what the peer sent before is still to be
+  // read by whoever wants it, now or later.
+  if (events & EPOLLHUP) readiness.readable = readiness.peer_done = true;
   if (events & EPOLLRDHUP) readiness.peer_done = true;
   if (events & (EPOLLIN | EPOLLRDHUP)) readiness.readable = true;
   if ((events & EPOLLOUT) && !readiness.writable) {
@@ -164,9 +161,15 @@ void EpollDriver::receive(Transport& transport) {
       transport.driver_received(buffer.first(static_cast<std::size_t>(count)));
     } else if (count == 0) {
       readiness.readable = false;
-      transport.driver_end();
+      // A reset that a send or an event has told of already reads as an end.
+      if (transport.broken() != 0) {
+        transport.driver_failed(transport.broken());
+      } else {
+        transport.driver_end();
+      }
     } else if (errno == EAGAIN) {
       readiness.readable = false;
+      if (transport.broken() != 0) transport.driver_failed(transport.broken());
     } else if (errno != EINTR) {
       transport.driver_failed(errno);
     }
@@ -205,7 +208,7 @@ std::size_t EpollDriver::send(Transport& transport, std::span<const std::uint8_t
     const auto from_queue = std::min(static_cast<std::size_t>(sent), queued);
     transport.output().consume(from_queue);
     sent_of_more += static_cast<std::size_t>(sent) - from_queue;
-    transport.driver_progressed();
+    transport.driver_progressed(static_cast<std::size_t>(sent));
     if (static_cast<std::size_t>(sent) < offered) {
       // The send buffer is full; the edge will tell.
       readiness.writable = false;

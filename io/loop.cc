@@ -31,19 +31,25 @@ void Loop::destroy_buried() {
 }
 
 void Loop::run() {
-  running_loop = this;
-  bool last_turn = false;
-  while (!last_turn) {
-    turn_began_.store(0, std::memory_order_relaxed);
-    driver_->turn(wait_milliseconds());
-    last_turn = stopping_.load(std::memory_order_acquire);
-    run_handshakes();
-    timers_.advance(now_);
-    run_posted();
-    flush_and_bury();
+  while (!turn(-1)) {
   }
+  stopping_.store(false, std::memory_order_relaxed);
+}
+
+bool Loop::turn(int at_most) {
+  running_loop = this;
+  turn_began_.store(0, std::memory_order_relaxed);
+  auto wait = wait_milliseconds();
+  if (at_most >= 0 && (wait < 0 || wait > at_most)) wait = at_most;
+  driver_->turn(wait);
+  const bool is_last = stopping_.load(std::memory_order_acquire);
+  run_handshakes();
+  timers_.advance(now_);
+  run_posted();
+  flush_and_bury();
   turn_began_.store(0, std::memory_order_relaxed);
   running_loop = nullptr;
+  return is_last;
 }
 
 void Loop::begin_turn() {

@@ -37,6 +37,8 @@ class Loop {
   Loop(const Loop&) = delete;
 
   void run();  // until stop()
+  // One turn of it, which waits at most so many milliseconds (-1: for as long as nothing happens). True: stop() was seen.
+  bool turn(int at_most);
   // Any thread. run() returns at the end of the turn in which it is seen; posted work before it is done.
   void stop();
   // Any thread. Runs on the loop's thread, in the order posted. After run() has returned it runs never.

@@ -23,7 +23,7 @@ constexpr std::size_t kRecordBytes = 16 * 1024;
 static_assert(kRecordBytes <= Chunk::kBytes);
 }  // namespace
 
-Transport::Transport(Loop& loop, User& user) : loop_(loop), user_(user), output_(loop.chunks()) {}
+Transport::Transport(Loop& loop, User& user) : loop_(loop), user_(&user), output_(loop.chunks()) {}
 
 Transport::~Transport() {
   close();
@@ -194,7 +194,7 @@ void Transport::driver_connected(int error) {
     return;
   }
   is_connected_ = true;
-  user_.on_connected();
+  user_->on_connected();
 }
 
 void Transport::driver_received(std::span<const std::uint8_t> bytes) {
@@ -243,7 +243,7 @@ void Transport::advance_handshake() {
   is_connected_ = true;
   wants_input_ = false;
   auto early = std::exchange(kept_, {});
-  user_.on_connected();
+  user_->on_connected();
   if (!is_open()) return;
   tls_->feed(early);
   read_tls();
@@ -282,7 +282,7 @@ void Transport::take(std::span<const std::uint8_t> plain) {
     input_ = std::span<const std::uint8_t>(kept_).subspan(consumed);
   }
   taking_ = true;
-  user_.on_input();
+  user_->on_input();
   taking_ = false;
   if (is_open() && is_connected_) keep_rest();
 }
@@ -298,10 +298,20 @@ void Transport::keep_rest() {
 
 void Transport::driver_deliver() {
   if (broken_ != 0) {
-    driver_failed(broken_);
-    return;
+    if (!reads_before_failing()) {
+      // The end came and its bytes wait for whoever reads them: only the output is lost.
+      if (is_client_ && at_end_ && !input_.empty()) {
+        drop_output();
+      } else {
+        driver_failed(broken_);
+        return;
+      }
+    } else {
+      readiness_.readable = true;  // the driver's receive comes next, and fails when it has read all there is
+      drop_output();
+    }
   }
-  if (!deliver_again_) return;
+  if (!deliver_again_ || !is_open()) return;
   deliver_again_ = false;
   if (is_connected_ && (!input_.empty() || at_end_)) take({});
 }
@@ -316,19 +326,28 @@ void Transport::driver_end() {
   take({});
 }
 
-void Transport::driver_progressed() {
+void Transport::driver_progressed(std::size_t bytes) {
+  bytes_sent_ += bytes;
   last_progress_ = loop_.now();
 }
 
 void Transport::driver_sent() {
   if (was_blocked_ && is_open() && pending_output() < kHighWater / 2) {
     was_blocked_ = false;
-    user_.on_writable();
+    user_->on_writable();
   }
 }
 
 void Transport::driver_blocked() {
-  user_.on_blocked();
+  user_->on_blocked();
+}
+
+// Nobody will take it: whoever waits to write more goes on, into the void, while what was received is read.
+void Transport::drop_output() {
+  if (staged_) loop_.chunks().give(std::exchange(staged_, nullptr));
+  staged_size_ = 0;
+  output_.clear();
+  driver_sent();
 }
 
 void Transport::driver_send_failed(int error) {
@@ -345,7 +364,7 @@ void Transport::driver_failed(int error) {
 void Transport::fail(const Error& error) {
   const Error told = error;  // the engine's error goes with the engine
   close();
-  user_.on_failed(told);
+  user_->on_failed(told);
 }
 
 }  // namespace hybridge

@@ -40,6 +40,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   };
 
   Transport(Loop& loop, User& user);
+  void set_user(User& user) { user_ = &user; }  // a connection that changes its protocol hands its transport on
   ~Transport();
   Transport(const Transport&) = delete;
 
@@ -56,6 +57,8 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   std::span<const std::uint8_t> input() const { return input_; }
   void consume(std::size_t bytes);
   bool at_end() const { return at_end_ && input_.empty(); }  // FIN or close_notify came, and all before it was taken
+  bool at_end_of_bytes() const { return at_end_; }  // the same, but input() may still hold some of them
+  bool has_unread_input() const { return readiness_.readable; }  // in the kernel, as far as is known
   // The end came without TLS's close_notify: whoever frames by the end must not trust it (RFC 8446 6.1).
   bool is_truncated() const { return is_truncated_; }
   void want_input(bool wanted);
@@ -76,6 +79,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   TlsEngine* tls() { return tls_.get(); }
   const TlsEngine* tls() const { return tls_.get(); }
   std::uint64_t bytes_received() const { return bytes_received_; }  // on the wire
+  std::uint64_t bytes_sent() const { return bytes_sent_; }          // given to the kernel, as they go on the wire
 
   // For the loop and its driver.
   struct Readiness {  // what the epoll driver knows of the descriptor
@@ -90,12 +94,16 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   void driver_connected(int error);
   void driver_received(std::span<const std::uint8_t> bytes);
   void driver_end();
-  void driver_progressed();  // some output went out
+  void driver_progressed(std::size_t bytes);  // this much output went out
   void driver_sent();        // the peer takes output again
   void driver_blocked();
   void driver_failed(int error);
   void driver_deliver();  // left-over input is wanted again, or a failure is to be told
   bool has_deferred() const { return deliver_again_ || broken_ != 0; }
+  int broken() const { return broken_; }
+  // A server may refuse an upload with an answer and a reset: what it said before the reset is read first, when it is
+  // wanted. A client that resets is gone at once.
+  bool reads_before_failing() const { return is_client_ && is_connected_ && !at_end_; }
   void driver_send_failed(int error);
   void loop_flush();
   void loop_handshake();
@@ -108,9 +116,10 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   void read_tls();
   void fail(const Error& error);
   void finish_shutdown();
+  void drop_output();
 
   Loop& loop_;
-  User& user_;
+  User* user_;
   int descriptor_ = -1;
   Readiness readiness_;
   bool is_connecting_ : 1 = false;
@@ -134,6 +143,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   std::unique_ptr<TlsEngine> tls_;
   TimePoint last_progress_{};
   std::uint64_t bytes_received_ = 0;
+  std::uint64_t bytes_sent_ = 0;
 };
 
 }  // namespace hybridge

@@ -28,17 +28,19 @@
 
 namespace hybridge {
 
+struct UpstreamSiteUse;
+
 // What a request asks of its answer beyond the usual.
 struct UpstreamAsks {
   bool continue_100 = false;  // Expect: 100-continue was sent: a 100 is passed on
   bool upgrade = false;       // Upgrade was sent: a 101 is accepted
 };
 
-class UpstreamConnection final : public Buried,
-                                 public boost::intrusive::list_base_hook<
-                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
-                                 private Transport::User,
-                                 private Timer::Owner {
+class UpstreamConnection final
+    : public Buried,
+      public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+      private Transport::User,
+      private Timer::Owner {
  public:
   // Why a connection without lessee ended.
   enum class IdleEnd : std::uint8_t { kByPeer, kTimedOut, kUnasked };  // kUnasked: bytes that nobody asked for
@@ -48,6 +50,7 @@ class UpstreamConnection final : public Buried,
     virtual void on_connect_failed(UpstreamConnection& connection, const Error& error) = 0;  // it is closed
     virtual void on_idle_ended(UpstreamConnection& connection, IdleEnd why) = 0;             // it is closed
     virtual void on_tunnel(UpstreamConnection& connection) = 0;                              // 101: no request any more
+    virtual void on_released(UpstreamConnection& connection) = 0;                            // its lease has ended
 
    protected:
     ~Owner() = default;
@@ -84,7 +87,7 @@ class UpstreamConnection final : public Buried,
   void start_tunnel();
   void shutdown_output();  // FIN behind all that was written
 
-  bool is_reused() const { return requests_ > 1; }  // it has carried a request before this one
+  bool is_reused() const { return is_reused_; }        // it has carried a request before this lease
   bool has_received() const { return has_received_; }  // any byte of an answer to this request
   bool has_written() const;                            // any byte of this request was given to the kernel
   bool is_request_finished() const { return request_finished_; }
@@ -96,7 +99,7 @@ class UpstreamConnection final : public Buried,
   const std::optional<Error>& failure() const { return failure_; }
 
   const Address& endpoint() const { return address_; }
-  std::string_view endpoint_text() const { return address_text_; }  // `203.0.113.7:80`
+  std::string_view endpoint_text() const { return address_text_; }              // `203.0.113.7:80`
   std::uint64_t connect_microseconds() const { return connect_microseconds_; }  // TCP and TLS, when it was made
   bool is_tls() const { return transport_.tls() != nullptr; }
   bool is_tunnel() const { return answer_ == Answer::kTunnel; }
@@ -106,16 +109,20 @@ class UpstreamConnection final : public Buried,
 
   void connect(const Address& address, UniqueSsl ssl);  // no SSL: plain; the result comes to the owner
   bool is_tcp_connected() const { return transport_.is_open() && !transport_.is_connecting(); }
+  Owner& owner() const { return *owner_; }
   void set_owner(Owner& owner) { owner_ = &owner; }
-  void lease();                    // leaves idleness
-  void rest(TimePoint deadline);   // becomes idle until then
+  void lease();                   // leaves idleness, or is new
+  void rest(TimePoint deadline);  // becomes idle until then
+  void abort_waits();             // its lease ends: with whatever still waits on it, the connection ends too
   TimePoint idle_since() const { return idle_since_; }
   // Asks the kernel instead of trusting the last event: false when a FIN, a reset or bytes have come. One system call.
   bool is_alive_now() const;
   void close();  // without telling anybody
   bool is_closed() const { return state_ == State::kClosed; }
   std::uint32_t keep_alive_seconds() const { return head_.keep_alive_seconds; }  // of the last answer; 0: not said
-  std::size_t index = 0;  // where its pool keeps it
+  std::size_t index = 0;                                                         // where its pool keeps it
+  UpstreamSiteUse* site_use = nullptr;                                           // on whose account it is leased
+  bool counts_as_tunnel = false;
 
  private:
   enum class State : std::uint8_t { kNew, kConnecting, kIdle, kLeased, kClosed };
@@ -124,7 +131,7 @@ class UpstreamConnection final : public Buried,
   struct HeadAwaiter {
     UpstreamConnection& connection;
     Result<const http::ResponseHead*> head;
-    bool await_ready() { return connection.poll_head(head); }
+    bool await_ready() { return connection.is_head_there(head); }
     void await_suspend(std::coroutine_handle<> coroutine) {
       connection.head_out_ = &head;
       connection.wait_for_answer(coroutine);
@@ -134,8 +141,9 @@ class UpstreamConnection final : public Buried,
   struct BodyAwaiter {
     UpstreamConnection& connection;
     Result<Bytes> piece;
-    bool await_ready() { return connection.poll_body(piece); }
+    bool await_ready() { return connection.is_piece_there(piece); }
     void await_suspend(std::coroutine_handle<> coroutine) {
+      connection.head_out_ = nullptr;
       connection.piece_out_ = &piece;
       connection.wait_for_answer(coroutine);
     }
@@ -159,17 +167,23 @@ class UpstreamConnection final : public Buried,
   void on_failed(const Error& error) override;
   void on_timer() override;
 
+  // Each gives the outcome, or false: nothing yet. A fault found on the way closes the connection but resumes nobody.
   bool poll_head(Result<const http::ResponseHead*>& head);
   bool poll_body(Result<Bytes>& piece);
   bool poll_writable(Result<void>& outcome);
+  bool is_head_there(Result<const http::ResponseHead*>& head);
+  bool is_piece_there(Result<Bytes>& piece);
   void append_body(Bytes piece);
   void wait_for_answer(std::coroutine_handle<> coroutine);
   void resume_reader();
   void resume_writer();
 
   Result<bool> take_head();  // true: head_ is to be told
-  Error end_of_head() const;
-  void fail(const Error& error);
+  Result<Bytes> take_body(bool& is_there);
+  void put(Bytes bytes);
+  void spoil(Error error);  // closed with this failure; nobody is resumed
+  void fail(Error error);   // and those who wait are
+  Error told_as(const Error& error) const;
   void end_idle(IdleEnd why);
   struct Due {
     TimePoint at = kNever;
@@ -188,8 +202,7 @@ class UpstreamConnection final : public Buried,
   bool chunked_ : 1 = false;
   bool request_finished_ : 1 = true;
   bool has_received_ : 1 = false;
-  bool spoiled_ : 1 = false;  // whatever happens, it carries no other request
-  bool has_ended_ : 1 = false;  // the server's FIN has been told to the reader
+  bool is_reused_ : 1 = false;
   UpstreamAsks asks_;
   http::Method method_ = http::Method::kGet;
   int informational_ = 0;

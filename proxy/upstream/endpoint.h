@@ -23,7 +23,7 @@ namespace hybridge {
 
 class Dial;
 
-class UpstreamEndpoint final : private UpstreamConnection::Owner {
+class UpstreamEndpoint final : public Buried, private UpstreamConnection::Owner {
  public:
   // What the connections of every endpoint of a worker share.
   struct Shared {
@@ -31,32 +31,31 @@ class UpstreamEndpoint final : private UpstreamConnection::Owner {
     const UpstreamSettings& settings;
     Resolver& resolver;
     UpstreamObserver* observer;  // nullptr: nobody is told
-    UpstreamStats stats;
+    UpstreamStats stats{};
+
     void moved(UpstreamObserver::State from, UpstreamObserver::State to);
   };
   struct Owner {
-    virtual void on_tunnel(UpstreamConnection& connection) = 0;
+    virtual void on_tunnel(UpstreamConnection& connection) = 0;  // a lease has become one
 
    protected:
     ~Owner() = default;
   };
 
-  UpstreamEndpoint(Shared& shared, Owner& owner, Endpoint endpoint);
-  ~UpstreamEndpoint();
+  UpstreamEndpoint(Shared& shared, Owner& owner, const Endpoint& configured);
+  ~UpstreamEndpoint() override;  // of whatever is still connected, waits end with kShuttingDown
   UpstreamEndpoint(const UpstreamEndpoint&) = delete;
 
   // An idle connection, the one used last; nullptr: none that will do. `unsafe`: only one that has been idle for less
   // than half of what is believed to be safe, and that the kernel says is alive.
   UpstreamConnection* take_idle(bool unsafe);
-  // A connection that a Dial has made: it is counted as active from now on.
-  UpstreamConnection& adopt(std::unique_ptr<UpstreamConnection> connection);
-  // A lease has ended: back to the idle ones if it can, else closed.
-  void give_back(UpstreamConnection& connection);
+  UpstreamConnection& adopt(std::unique_ptr<UpstreamConnection> connection);  // made by a Dial, and leased
 
   // Where to connect, best first; empty while the name is not yet known (or leads nowhere: fault()).
   std::span<const Address> addresses() const { return addresses_; }
-  // Asks for the addresses if they are missing or old; `dial` (if given) is told when they are there.
-  void resolve(Dial* dial);
+  // Asks for the addresses again if they are missing or old. False: none are there yet; dials are told when the look-up
+  // has ended.
+  bool resolve();
   const std::optional<Error>& fault() const { return fault_; }  // of the last look-up
   void remember_good(const Address& address);                   // the next dial begins with it
 
@@ -66,10 +65,15 @@ class UpstreamEndpoint final : private UpstreamConnection::Owner {
   void set_weight(std::uint32_t weight) { configured_.weight = weight; }
   int current_weight = 0;  // of the balancer
 
+  void add(Dial& dial);
+  void remove(Dial& dial);
+
   void close_idle();
-  void retire();                                  // it is no longer configured: connections end with their requests
-  bool is_empty() const { return connections_.empty(); }
+  void retire();  // it is no longer configured: connections end with their requests
+  bool is_unused() const { return connections_.empty() && dials_.empty(); }
+  void end_all(const Error& error);  // dials and leases
   std::size_t idle_count() const { return idle_count_; }
+  Shared& shared() { return shared_; }
   const IdleLimit& idle_limit() const { return idle_limit_; }
 
  private:
@@ -78,9 +82,11 @@ class UpstreamEndpoint final : private UpstreamConnection::Owner {
   void on_connected(UpstreamConnection&) override {}
   void on_connect_failed(UpstreamConnection&, const Error&) override {}
   void on_idle_ended(UpstreamConnection& connection, UpstreamConnection::IdleEnd why) override;
-  void on_tunnel(UpstreamConnection& connection) override;
+  void on_tunnel(UpstreamConnection& connection) override { owner_.on_tunnel(connection); }
+  void on_released(UpstreamConnection& connection) override;
   void on_resolved(const Resolver::Answer& answer);
-  void remove(UpstreamConnection& connection, UpstreamObserver::State from);
+  void unlink_idle(UpstreamConnection& connection);
+  void discard(UpstreamConnection& connection, UpstreamObserver::State from);  // closed and buried
   bool is_current(const Address& address) const;
 
   Shared& shared_;
@@ -90,7 +96,7 @@ class UpstreamEndpoint final : private UpstreamConnection::Owner {
   IdleLimit idle_limit_;
   bool is_retired_ = false;
 
-  std::vector<std::unique_ptr<UpstreamConnection>> connections_;  // idle and leased
+  std::vector<std::unique_ptr<UpstreamConnection>> connections_;                                  // idle and leased
   boost::intrusive::list<UpstreamConnection, boost::intrusive::constant_time_size<false>> idle_;  // last used first
   std::size_t idle_count_ = 0;
 
@@ -99,7 +105,7 @@ class UpstreamEndpoint final : private UpstreamConnection::Owner {
   bool is_name_ = false;
   TimePoint resolved_at_{};
   std::shared_ptr<Resolving> resolving_;  // nullptr: no look-up is under way
-  std::vector<Dial*> waiting_dials_;
+  std::vector<Dial*> dials_;
 };
 
 }  // namespace hybridge

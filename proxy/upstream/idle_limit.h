@@ -13,25 +13,26 @@ namespace hybridge {
 
 class IdleLimit {
  public:
+  // One close tells little (a reload of the server closes everything): it never teaches less than this.
   static constexpr Duration kShortest = std::chrono::milliseconds(500);
 
-  explicit IdleLimit(Duration configured) : configured_(configured), learned_(configured) {}
-
   // `announced`: seconds of the last answer's Keep-Alive; 0: not said.
-  Duration limit(std::uint32_t announced) const {
-    auto result = std::min(configured_, learned_);
-    // Its clock began before ours, and our request has to get there: a quarter and at most a second less.
+  Duration limit(Duration configured, std::uint32_t announced) const {
+    auto result = std::min(configured, learned_);
     if (announced > 0) result = std::min(result, shortened(std::chrono::seconds(announced)));
     return result;
   }
-  void saw_close(Duration idle) { learned_ = std::clamp(shortened(idle), std::min(kShortest, configured_), learned_); }
-  void saw_survival() { learned_ = std::min(configured_, learned_ + learned_ / 8); }
+  void saw_close(Duration idle) { learned_ = std::clamp(shortened(idle), kShortest, std::max(kShortest, learned_)); }
+  void saw_survival() {
+    if (learned_ < kForgotten) learned_ += learned_ / 8;
+  }
 
  private:
+  static constexpr Duration kForgotten = std::chrono::hours(1);
+  // The server's clock began before ours, and a request needs its time to get there.
   static Duration shortened(Duration idle) { return idle - std::min<Duration>(idle / 4, std::chrono::seconds(1)); }
 
-  Duration configured_;
-  Duration learned_;
+  Duration learned_ = kForgotten;
 };
 
 }  // namespace hybridge

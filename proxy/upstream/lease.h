@@ -36,17 +36,23 @@ class LeaseRequest {
   std::uint64_t connect_microseconds = 0;  // spent on making one; 0: an idle one was there
 
  private:
-  friend class Dial;
   friend class UpstreamServer;
   friend struct UpstreamSiteUse;
 
-  void end_wait(std::optional<Error> error);  // no error: granted
+  void end_wait(std::optional<Error> error);  // no error: it has its place
 
   Hook by_arrival_;
   Hook by_site_;
+  using ArrivalQueue =
+      boost::intrusive::list<LeaseRequest,
+                             boost::intrusive::member_hook<LeaseRequest, Hook, &LeaseRequest::by_arrival_>,
+                             boost::intrusive::constant_time_size<false>>;
+  using SiteQueue =
+      boost::intrusive::list<LeaseRequest, boost::intrusive::member_hook<LeaseRequest, Hook, &LeaseRequest::by_site_>,
+                             boost::intrusive::constant_time_size<false>>;
+
   Waiter waiter_;
   std::optional<Error> wait_error_;
-  bool is_granted_ = false;
   TimePoint deadline_ = kNever;
   UpstreamServer* server_ = nullptr;  // in whose queue it waits
   UpstreamSiteUse* use_ = nullptr;
@@ -59,14 +65,11 @@ class Lease {
  public:
   Lease() = default;
   Lease(Lease&& other) noexcept
-      : server_(std::exchange(other.server_, nullptr)),
-        use_(std::exchange(other.use_, nullptr)),
-        connection_(std::exchange(other.connection_, nullptr)) {}
+      : server_(std::exchange(other.server_, nullptr)), connection_(std::exchange(other.connection_, nullptr)) {}
   Lease& operator=(Lease&& other) noexcept {
     if (this != &other) {
       release();
       server_ = std::exchange(other.server_, nullptr);
-      use_ = std::exchange(other.use_, nullptr);
       connection_ = std::exchange(other.connection_, nullptr);
     }
     return *this;
@@ -80,11 +83,9 @@ class Lease {
 
  private:
   friend class UpstreamServer;
-  Lease(UpstreamServer& server, UpstreamSiteUse& use, UpstreamConnection& connection)
-      : server_(&server), use_(&use), connection_(&connection) {}
+  Lease(UpstreamServer& server, UpstreamConnection& connection) : server_(&server), connection_(&connection) {}
 
   UpstreamServer* server_ = nullptr;
-  UpstreamSiteUse* use_ = nullptr;
   UpstreamConnection* connection_ = nullptr;
 };
 

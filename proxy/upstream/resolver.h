@@ -26,7 +26,7 @@ class Resolver {
  public:
   using Addresses = std::shared_ptr<const std::vector<Address>>;  // without ports; IPv6 and IPv4 as the system orders
   struct Answer {
-    Addresses addresses;        // nullptr: never yet resolved
+    Addresses addresses;         // nullptr: never yet resolved
     std::optional<Error> fault;  // kUpstreamUnresolved: of the last look-up; the addresses are then the last good ones
   };
   // One look-up, as long as it takes; any of our threads. kUpstreamUnresolved, or one address at least.

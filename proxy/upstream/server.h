@@ -4,29 +4,29 @@
 // Owned by Upstreams; the worker's thread only. Gives out connections; what is done with them is the lessee's story.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <memory>
-#include <string>
+#include <optional>
+#include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/task.h"
 #include "base/timer_wheel.h"
+#include "proxy/upstream/dial.h"
 #include "proxy/upstream/endpoint.h"
 #include "proxy/upstream/lease.h"
 #include "proxy/upstream/settings.h"
+#include "proxy/upstream/site_use.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "routing/snapshot.h"
 
 namespace hybridge {
 
-class ClientContext;
-
 class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Owner {
  public:
-  UpstreamServer(UpstreamEndpoint::Shared& shared, ClientContext& tls, std::shared_ptr<const Server> server);
+  UpstreamServer(UpstreamEndpoint::Shared& shared, UpstreamTls& tls, std::shared_ptr<const Server> server);
   ~UpstreamServer();  // ends what is still leased or waiting with kShuttingDown
   UpstreamServer(const UpstreamServer&) = delete;
 
@@ -41,44 +41,64 @@ class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Own
   void update(std::shared_ptr<const Server> server);
   const std::shared_ptr<const Server>& configured() const { return server_; }
 
-  bool is_up() const;               // some endpoint may be tried
-  bool is_unused() const;           // nothing is connected, being connected or waiting
+  bool is_up() const;      // some endpoint may be tried
+  bool is_unused() const;  // nothing is connected, being connected or waiting
   TimePoint last_used() const { return last_used_; }
   std::size_t in_use() const { return in_use_; }  // leased or being made, tunnels not counted
   std::size_t waiting() const { return waiting_; }
   std::size_t tunnels() const { return tunnels_; }
   std::size_t idle() const;
+  void close_idle();
+  void sweep();  // now and then: says again how it is
 
  private:
-  friend class Dial;
   friend class Lease;
   friend class LeaseRequest;
-
-  // A place under the bounds, taken before a connection is looked for, and passed to the Lease.
   class Place;
 
   void on_tunnel(UpstreamConnection& connection) override;
-  void on_timer() override;  // the oldest waiting request has waited too long
+  void on_timer() override;  // the request that has waited longest has waited too long
 
-  void give_back(UpstreamSiteUse& use, UpstreamConnection& connection);
-  void leave(UpstreamSiteUse& use, bool was_tunnel);
-  void grant();  // free places go to those who wait
-  void end_wait(LeaseRequest& request);
+  void give_back(UpstreamConnection& connection);
+  void leave(UpstreamSiteUse& use);
+  void grant();  // free places go to those who wait, site by site in turn
+  std::unique_ptr<UpstreamEndpoint> make_endpoint(const Endpoint& configured);
   UpstreamSiteUse& use_of(std::string_view site);
-  Task<Result<void>> enter(LeaseRequest& request);
-  Task<Result<UpstreamConnection*>> connect(LeaseRequest& request);
-  UpstreamEndpoint* choose(std::uint32_t tried);
+  bool has_place(const UpstreamSiteUse& use) const;
+  std::optional<Error> refusal(const LeaseRequest& request, const UpstreamSiteUse& use) const;
+  void enqueue(LeaseRequest& request, UpstreamSiteUse& use);
+  void dequeue(LeaseRequest& request);
+  Task<Dial::Outcome> connect(UpstreamEndpoint& endpoint, LeaseRequest& request);
+  UpstreamEndpoint* choose(std::span<UpstreamEndpoint* const> tried);
+  bool is_worth_trying(const UpstreamEndpoint& endpoint) const;
+  void note_outcome(UpstreamEndpoint& endpoint, const Dial::Outcome& outcome);
+  Error down() const;
   void tell_health();
-  std::size_t bound(std::uint32_t configured, std::uint32_t own) const;
+  void drop_retired();
+
+  std::size_t connections_bound() const;
+  std::size_t waiting_bound() const;
   std::size_t share_of(std::size_t bound) const;
 
   UpstreamEndpoint::Shared& shared_;
-  ClientContext& tls_;
+  UpstreamTls& tls_;
   std::shared_ptr<const Server> server_;
   std::vector<std::unique_ptr<UpstreamEndpoint>> endpoints_;
   std::vector<std::unique_ptr<UpstreamEndpoint>> retired_;  // until their last connection ends
+  Timer wait_timer_;
+  bool is_ending_ = false;
   bool said_up_ = true;
+  bool is_granting_ = false;
+  bool grant_again_ = false;
   TimePoint last_used_{};
+
+  std::size_t in_use_ = 0;
+  std::size_t waiting_ = 0;
+  std::size_t tunnels_ = 0;
+  UpstreamSiteUse::Table uses_;
+  std::size_t purge_at_ = 64;  // then sites that use nothing are forgotten
+  LeaseRequest::ArrivalQueue arrivals_;
+  UpstreamSiteUse::HungryList hungry_;  // sites with waiting requests, the one served last behind the others
 };
 
 }  // namespace hybridge

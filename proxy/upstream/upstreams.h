@@ -3,7 +3,9 @@
 // Owned by the Worker; its thread only.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 
@@ -11,11 +13,11 @@
 #include "io/loop.h"
 #include "proxy/upstream/server.h"
 #include "proxy/upstream/settings.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "routing/snapshot.h"
 
 namespace hybridge {
 
-class ClientContext;
 class Resolver;
 
 class Upstreams final : private Timer::Owner {
@@ -24,7 +26,7 @@ class Upstreams final : private Timer::Owner {
   static constexpr auto kForgetAfter = std::chrono::minutes(5);
 
   // `observer` may be nullptr; all of them outlive this.
-  Upstreams(Loop& loop, const UpstreamSettings& settings, Resolver& resolver, ClientContext& tls,
+  Upstreams(Loop& loop, const UpstreamSettings& settings, Resolver& resolver, UpstreamTls& tls,
             UpstreamObserver* observer);
   ~Upstreams();  // leases that are still out end with kShuttingDown
   Upstreams(const Upstreams&) = delete;
@@ -35,8 +37,8 @@ class Upstreams final : private Timer::Owner {
   UpstreamServer* find(std::string_view name);  // nullptr: not in use
 
   // New settings hold for what begins from now on.
-  void set_settings(const UpstreamSettings& settings);
-  const UpstreamStats& stats() const;
+  void set_settings(const UpstreamSettings& settings) { settings_ = settings; }
+  const UpstreamStats& stats() const { return shared_.stats; }
 
   void close_idle();  // at shutdown: nothing is kept that no request needs
 
@@ -45,9 +47,9 @@ class Upstreams final : private Timer::Owner {
 
   UpstreamSettings settings_;
   UpstreamEndpoint::Shared shared_;
-  ClientContext& tls_;
+  UpstreamTls& tls_;
   Timer sweep_;
-  std::unordered_map<std::string_view, std::unique_ptr<UpstreamServer>> servers_;  // the name is the server's own
+  std::unordered_map<std::string, std::unique_ptr<UpstreamServer>, UpstreamSiteUse::Hash, std::equal_to<>> servers_;
 };
 
 }  // namespace hybridge

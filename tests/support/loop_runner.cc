@@ -1,0 +1,28 @@
+#include "tests/support/loop_runner.h"
+
+namespace hybridge::test {
+
+bool LoopRunner::until(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
+  const auto deadline = Clock::now() + limit;
+  while (!condition()) {
+    if (Clock::now() >= deadline) {
+      ADD_FAILURE() << "waited in vain for " << limit.count() << " ms";
+      return false;
+    }
+    loop_.turn(20);
+  }
+  return true;
+}
+
+void LoopRunner::turns(int count) {
+  for (int i = 0; i < count; ++i) loop_.turn(0);
+}
+
+void LoopRunner::for_at_least(std::chrono::milliseconds time) {
+  const auto end = Clock::now() + time;
+  while (Clock::now() < end) {
+    loop_.turn(static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count()));
+  }
+}
+
+}  // namespace hybridge::test
