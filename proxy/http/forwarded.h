@@ -11,13 +11,13 @@ namespace hybridge::http {
 
 // What the upstream is told of the client.
 struct Forwarding {
-  std::string_view client_address;  // textual, without port or brackets
+  std::string_view client_address = {};  // textual, without port or brackets
   std::uint16_t client_port = 0;
   std::string_view scheme = "https";  // X-Forwarded-Proto
-  std::string_view request_id;
-  std::string_view traceparent;  // kept from the client or begun here
-  bool send_expect = false;      // pass Expect: 100-continue on
-  bool code_server = false;      // today's vhost for code servers: same rules, kept for logs
+  std::string_view request_id = {};
+  std::string_view traceparent = {};  // kept from the client or begun here
+  bool send_expect = false;           // pass Expect: 100-continue on
+  bool code_server = false;           // today's vhost for code servers: same rules, kept for logs
 };
 
 // The request as the upstream shall see it: HTTP/1.1, hop-by-hop fields and those a client may not set dropped
@@ -27,12 +27,12 @@ void append_upstream_request(std::string& out, const RequestHead& head, const Fo
 
 // What the client is told beside the upstream's own.
 struct ResponseRules {
-  std::string_view server_header;   // "": none
-  std::string_view proxy_upstream;  // X-Proxy-Upstream; "": none (pages in place of an upstream's error)
-  std::string_view request_id;      // X-Request-ID
-  std::string_view cors_origin;     // `https://<host>`: CORS defaults where the upstream sent none; "": no CORS
-  std::string_view reason;          // X-Hybridge-Reason on answers of our own; "": none
-  bool security_headers = true;     // X-Frame-Options … HSTS: replace the upstream's own (not on port 80)
+  std::string_view server_header = {};   // "": none
+  std::string_view proxy_upstream = {};  // X-Proxy-Upstream; "": none (pages in place of an upstream's error)
+  std::string_view request_id = {};      // X-Request-ID
+  std::string_view cors_origin = {};     // `https://<host>`: CORS defaults where the upstream sent none; "": no CORS
+  std::string_view reason = {};          // X-Hybridge-Reason on answers of our own; "": none
+  bool security_headers = true;          // X-Frame-Options … HSTS: replace the upstream's own (not on port 80)
 };
 
 // Drops hop-by-hop fields, Server, X-Accel-* and what the rules replace, adds the rules' own. In place; the views in

@@ -10,10 +10,10 @@ namespace hybridge::http {
 
 // How the connection frames the body of this response, decided by the connection that writes it.
 struct ConnectionFacts {
-  Framing framing;                 // kUntilClose: no framing header, the close ends it
+  Framing framing = {};            // kUntilClose: no framing header, the close ends it
   bool keep_alive = true;          // adds Connection: close, or for HTTP/1.0 keep-alive: Connection: keep-alive
   bool is_http10 = false;          // the client's version
-  std::string_view upgrade;        // of a 101: Connection: upgrade and Upgrade: <upgrade>
+  std::string_view upgrade = {};   // of a 101: Connection: upgrade and Upgrade: <upgrade>
   bool has_framing_header = true;  // false for 1xx, 204 (none may be sent) and where a HEAD's length is unknown
 };
 
