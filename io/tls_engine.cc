@@ -64,7 +64,7 @@ void forget_old_errors() {
 }
 
 std::string reason_of(SSL* ssl, int ssl_error) {
-  const auto code = ERR_get_error();  // the first is the cause, later ones say where it was noticed
+  const auto code = ERR_peek_last_error();  // TLS's own word; those before it are of the ciphers and parsers below
   std::string text;
   if (code == 0) {
     text = "OpenSSL error " + std::to_string(ssl_error) + " without a reason";
@@ -73,8 +73,8 @@ std::string reason_of(SSL* ssl, int ssl_error) {
   } else {
     text = "OpenSSL error code " + std::to_string(code);
   }
-  if (const auto verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK && !SSL_is_server(ssl)) {
-    text += std::string(": ") + X509_verify_cert_error_string(verdict);
+  if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    text += std::string(": ") + X509_verify_cert_error_string(SSL_get_verify_result(ssl));
   }
   return text;
 }
