@@ -11,7 +11,7 @@ define_lines() {
   acme=$(site acme.demo.localhost)
   line_seen="curl -i --cacert $ca $acme/seen"
   line_domain="curl --cacert $ca $(site erp.acme.localhost)/api/method/ping"
-  line_redirect="curl -i http://acme.demo.localhost:$http_port/app?page=1"
+  line_redirect="curl -i 'http://acme.demo.localhost:$http_port/app?page=1'"
   line_suspended="curl -i --cacert $ca $(site late.demo.localhost)/"
   line_upload="curl --cacert $ca -T $directory/upload.bin $acme/files/ && curl -s --cacert $ca $acme/files/upload.bin | cmp - $directory/upload.bin && echo same"
 }
@@ -22,11 +22,11 @@ print_lines() {
 
 Hybridge serves, with a customer's nginx behind it. In a browser (it will warn of the demonstration's own authority):
 
-  $(site acme.demo.localhost)/         a site by its own name
-  $(site erp.acme.localhost)/         the same by its customer's domain, with that domain's certificate
-  $(site globex.demo.localhost)/       one whose server is reached by verified TLS
-  $admin_url/v1/status             the admin API; -H "Authorization: Bearer $token"
+  $(site acme.demo.localhost)/      a site by its own name
+  $(site erp.acme.localhost)/       the same by its customer's domain, with that domain's certificate
+  $(site globex.demo.localhost)/    one whose server is reached by verified TLS
 
+  admin API       $admin_url/v1/status with -H "Authorization: Bearer $token"
   authority       $ca
   admin socket    $edge/admin.sock
   access log      $edge/access.log
