@@ -13,7 +13,6 @@ from harness.scripted_origin import ScriptedOrigin
 _numbers = itertools.count(1)
 
 
-
 @pytest.fixture(scope="session", autouse=True)
 def built():
     assert is_built(), f"{BINARY} is not built (tools/build release hybridge, or set HYBRIDGE_BINARY)"
@@ -34,10 +33,10 @@ def origin(tmp_path_factory) -> NginxOrigin:
 
 @pytest.fixture(scope="session")
 def edge(authority, origin) -> Hybridge:
-    """TLS, redirects, a domain and a name of its own; www.site.test is on the nginx origin."""
+    """TLS, redirects, a domain and a name of its own; site.test is on the nginx origin."""
     hybridge = Hybridge(authority).start()
-    for host in ("site.test", "scripted.test"):
-        hybridge.put_certificate(host, authority.issue(host, f"*.{host}"))
+    hybridge.put_certificate("site.test", authority.issue("site.test"))
+    hybridge.put_certificate("*.scripted.test", authority.issue("*.scripted.test"))
     hybridge.add_site("site.test", origin)
     yield hybridge
     hybridge.close()
@@ -105,7 +104,11 @@ class Routed:
         edge.add_site(self.host, scripted)
 
     def client(self, **options):
+        """To the http listener, which the edge `plain` proxies on."""
         return self.edge.plain_client(**options)
+
+    def tls_client(self, **options):
+        return self.edge.tls_client(self.host, **options)
 
 
 @pytest.fixture
