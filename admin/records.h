@@ -1,0 +1,66 @@
+// What the store keeps beside routing records: certificates' facts, tokens, and who changed what. Values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "routing/change.h"
+#include "tls/certificate.h"
+#include "tls/certificate_table.h"
+
+namespace hybridge {
+
+// A certificate as the index and the API know it: all but its pairs.
+struct CertificateFacts {
+  std::string host;           // under which it is stored; may be a wildcard
+  std::uint64_t version = 0;  // the revision that put it
+  bool covers_host = true;
+  std::vector<std::string> names;
+  std::vector<std::string> key_types;  // "EC", "RSA": one a pair
+  std::string fingerprint;             // SHA-256 of the first pair's leaf, hexadecimal
+  std::string issuer;
+  std::int64_t not_before = 0;  // Unix seconds
+  std::int64_t not_after = 0;
+};
+
+struct CertificateRecord {
+  CertificateFacts facts;
+  PemPairs pairs;
+};
+
+// `version` is filled by whoever stores it.
+CertificateRecord make_certificate_record(std::string host, const Certificate& certificate, PemPairs pairs);
+CertificateTable::Entry table_entry(const CertificateFacts& facts);
+
+enum class Role : std::uint8_t { kRead, kRoute, kCertificate, kHold, kAdmin };
+std::string_view to_string(Role role);
+std::optional<Role> to_role(std::string_view text);
+
+struct TokenRecord {
+  std::string name;
+  Role role = Role::kRead;
+  Sha256 hash{};             // of the token; a token has 256 random bits, so that a plain hash keeps it
+  std::int64_t created = 0;  // Unix seconds
+};
+
+struct AuditRecord {
+  std::int64_t at = 0;  // Unix milliseconds
+  std::uint64_t revision = 0;
+  std::string who;     // a token's name, or `uid 0` of the socket
+  std::string action;  // `PUT /v1/snapshot`
+  std::string detail;  // JSON: what was before and after
+};
+
+// What one accepted write puts into the store, all of it or nothing.
+struct StoreWrite {
+  std::uint64_t revision = 0;
+  std::vector<Change> changes;
+  std::vector<CertificateRecord> certificates;
+  std::vector<std::string> removed_certificates;
+  AuditRecord audit;
+};
+
+}  // namespace hybridge

@@ -1,0 +1,252 @@
+#include "admin/state_reader.h"
+
+#include <algorithm>
+
+#include "admin/schema.h"
+#include "base/host_name.h"
+#include "routing/snapshot_json.h"
+
+namespace hybridge {
+
+namespace {
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+// Values are small: one buffer serves for all of them.
+class ValueReader {
+ public:
+  explicit ValueReader(Faults& faults) : faults_(faults) {}
+
+  const boost::json::value* read(std::string_view text, const std::string& path) {
+    memory_.release();
+    Faults found;
+    const auto* value = read_json(text, {.bytes = std::size_t{1} << 20, .depth = 16}, memory_, found);
+    for (const auto& fault : found.kept()) faults_.add(path, fault.path + " " + fault.message);
+    return value;
+  }
+
+ private:
+  Faults& faults_;
+  unsigned char buffer_[4096];
+  boost::json::monotonic_resource memory_{buffer_, sizeof buffer_};
+};
+
+using Normalize = Result<std::string> (*)(std::string_view);
+
+// visit(name, value, path) for each row that has a name and a value.
+template <class Visit>
+Result<void> for_each_record(Database& database, const std::string& table, Normalize normalize, Faults& faults,
+                             Visit&& visit) {
+  auto rows = database.prepare("SELECT name, value FROM " + table);
+  if (!rows) return rows.error();
+  ValueReader values(faults);
+  for (;;) {
+    const auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    std::string name(rows->text(0));
+    const auto path = table + "[" + in_quotes(name) + "]";
+    const auto normal = normalize(name);
+    if (!normal || *normal != name) {
+      faults.add(path, "the name is damaged");
+      continue;
+    }
+    const auto* value = values.read(rows->text(1), path);
+    if (value) visit(std::move(name), *value, path);
+  }
+}
+}  // namespace
+
+Result<std::unique_ptr<StateReader>> StateReader::open(const std::string& state_dir) {
+  auto database = Database::open(state_file(state_dir), Database::Access::kReadOnly);
+  if (!database) return database.error();
+  std::unique_ptr<StateReader> reader(new StateReader);
+  reader->database_ = std::move(*database);
+  if (auto checked = check_schema(*reader->database_); !checked) return checked.error();
+  const std::pair<Statement*, std::string_view> statements[] = {
+      {&reader->pairs_, "SELECT chain, key FROM certificate_pairs WHERE name = ? ORDER BY position"},
+      {&reader->certificate_, "SELECT * FROM certificates WHERE name = ?"},
+      {&reader->certificates_, "SELECT * FROM certificates WHERE name > ? ORDER BY name LIMIT ?"},
+      {&reader->data_version_, "PRAGMA data_version"},
+  };
+  for (const auto& [into, sql] : statements) {
+    auto statement = reader->database_->prepare(sql);
+    if (!statement) return statement.error();
+    *into = std::move(*statement);
+  }
+  return reader;
+}
+
+Result<LoadedState> StateReader::load() {
+  const std::lock_guard lock(mutex_);
+  LoadedState state;
+  // One read transaction, so that the parts are of one moment.
+  if (auto begun = database_->execute("BEGIN"); !begun) return begun.error();
+  auto loaded = load_routing(state);
+  if (loaded) loaded = load_certificates(state);
+  static_cast<void>(database_->execute("COMMIT"));
+  if (!loaded) return loaded.error();
+  return state;
+}
+
+Result<void> StateReader::load_routing(LoadedState& state) {
+  const auto revision = database_->number("SELECT value FROM meta WHERE key = 'revision'");
+  if (!revision) return revision.error();
+  state.revision = static_cast<std::uint64_t>(*revision);
+  const auto snapshot_revision = database_->number("SELECT value FROM meta WHERE key = 'snapshot_revision'");
+  if (!snapshot_revision) return snapshot_revision.error();
+
+  auto& faults = state.quarantined;
+  Snapshot::Builder builder;
+  auto loaded = for_each_record(*database_, "servers", normalize_endpoint_address, faults,
+                                [&](std::string name, const boost::json::value& value, const std::string& path) {
+                                  auto server = read_server(name, value, path, faults);
+                                  if (server) builder.set_server(std::move(*server));
+                                });
+  if (!loaded) return loaded;
+  loaded = for_each_record(*database_, "sites", normalize_host_name, faults,
+                           [&](std::string name, const boost::json::value& value, const std::string& path) {
+                             const auto site = read_site(value, path, faults);
+                             if (site) builder.set_site(std::move(name), *site);
+                           });
+  if (!loaded) return loaded;
+  loaded = for_each_record(*database_, "hosts", normalize_host_pattern, faults,
+                           [&](std::string name, const boost::json::value& value, const std::string& path) {
+                             auto host = read_host(value, path, faults);
+                             if (host) builder.set_host(std::move(name), std::move(*host));
+                           });
+  state.snapshot = std::move(builder).build(static_cast<std::uint64_t>(*snapshot_revision));
+  return loaded;
+}
+
+Result<void> StateReader::load_certificates(LoadedState& state) {
+  auto rows = database_->prepare("SELECT * FROM certificates");
+  if (!rows) return rows.error();
+  CertificateTable::Builder builder;
+  for (;;) {
+    const auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    auto facts = facts_of(*rows);
+    const auto normal = normalize_host_pattern(facts.host);
+    if (!normal || *normal != facts.host) {
+      state.quarantined.add("certificates[" + in_quotes(facts.host) + "]", "the name is damaged");
+      continue;
+    }
+    auto entry = table_entry(facts);
+    builder.set(std::move(facts.host), std::move(entry));
+  }
+  state.certificates = std::move(builder).build();
+  return {};
+}
+
+CertificateFacts StateReader::facts_of(const Statement& row) {
+  CertificateFacts facts;
+  facts.host = row.text(0);
+  facts.version = static_cast<std::uint64_t>(row.number(1));
+  facts.covers_host = row.number(2) != 0;
+  facts.names = lines_of(row.text(3));
+  facts.key_types = lines_of(row.text(4));
+  facts.fingerprint = row.text(5);
+  facts.issuer = row.text(6);
+  facts.not_before = row.number(7);
+  facts.not_after = row.number(8);
+  return facts;
+}
+
+Result<PemPairs> StateReader::pairs(std::string_view host) {
+  const std::lock_guard lock(mutex_);
+  pairs_.bind(1, host);
+  PemPairs pairs;
+  for (;;) {
+    const auto row = pairs_.step();
+    if (!row) return row.error();
+    if (!*row) break;
+    pairs.push_back({std::string(pairs_.text(0)), std::string(pairs_.text(1))});
+  }
+  pairs_.reset();
+  if (pairs.empty()) return make_error(Reason::kNotFound, "no certificate is stored for " + in_quotes(host));
+  return pairs;
+}
+
+Result<CertificateFacts> StateReader::certificate(std::string_view host) {
+  const std::lock_guard lock(mutex_);
+  const auto row = certificate_.bind(1, host).step();
+  if (!row) return row.error();
+  if (!*row) {
+    certificate_.reset();
+    return make_error(Reason::kNotFound, "no certificate is stored for " + in_quotes(host));
+  }
+  auto facts = facts_of(certificate_);
+  certificate_.reset();
+  return facts;
+}
+
+Result<std::vector<CertificateFacts>> StateReader::certificates(std::string_view after, std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  certificates_.bind(1, after).bind(2, static_cast<std::int64_t>(limit));
+  std::vector<CertificateFacts> found;
+  for (;;) {
+    const auto row = certificates_.step();
+    if (!row) return row.error();
+    if (!*row) break;
+    found.push_back(facts_of(certificates_));
+  }
+  certificates_.reset();
+  return found;
+}
+
+Result<std::vector<TokenRecord>> StateReader::tokens() {
+  const std::lock_guard lock(mutex_);
+  auto rows = database_->prepare("SELECT name, role, hash, created FROM tokens ORDER BY name");
+  if (!rows) return rows.error();
+  std::vector<TokenRecord> tokens;
+  for (;;) {
+    const auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) return tokens;
+    TokenRecord token;
+    const auto role = to_role(rows->text(1));
+    const auto hash = rows->text(2);
+    // A damaged row opens nothing.
+    if (!role || hash.size() != token.hash.size()) continue;
+    token.name = rows->text(0);
+    token.role = *role;
+    std::copy(hash.begin(), hash.end(), token.hash.begin());
+    token.created = rows->number(3);
+    tokens.push_back(std::move(token));
+  }
+}
+
+Result<std::vector<AuditRecord>> StateReader::audit(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  auto rows = database_->prepare("SELECT at, revision, who, action, detail FROM audit ORDER BY id DESC LIMIT ?");
+  if (!rows) return rows.error();
+  rows->bind(1, static_cast<std::int64_t>(limit));
+  std::vector<AuditRecord> found;
+  for (;;) {
+    const auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) return found;
+    found.push_back({rows->number(0), static_cast<std::uint64_t>(rows->number(1)), std::string(rows->text(2)),
+                     std::string(rows->text(3)), std::string(rows->text(4))});
+  }
+}
+
+Result<std::int64_t> StateReader::data_version() {
+  const std::lock_guard lock(mutex_);
+  const auto row = data_version_.step();
+  if (!row) return row.error();
+  const auto version = data_version_.number(0);
+  data_version_.reset();
+  return version;
+}
+
+}  // namespace hybridge

@@ -1,0 +1,65 @@
+// The state on disk, its read side: a read-only connection beside the Store's, for the boot, for certificates at their
+// first use, for tokens and for the API.
+//
+// Any thread; calls wait for each other (a read takes microseconds, the boot's a fraction of a second). Sees what was
+// committed last. A record that cannot be right is left out and told: the rest serves.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/database.h"
+#include "admin/records.h"
+#include "routing/fault.h"
+#include "routing/snapshot.h"
+#include "tls/certificate_table.h"
+
+namespace hybridge {
+
+// What there is to serve from.
+struct LoadedState {
+  Snapshot snapshot;
+  CertificateTable certificates;
+  std::uint64_t revision = 0;  // of the last write of any kind
+  Faults quarantined;          // records that were left out, and why
+};
+
+class StateReader {
+ public:
+  // kIo: there is no state (Store::open() makes it), or it cannot be read; kInvalid, kConflict: as Store::open().
+  static Result<std::unique_ptr<StateReader>> open(const std::string& state_dir);
+
+  Result<LoadedState> load();
+
+  // kNotFound: none is stored under that name.
+  Result<PemPairs> pairs(std::string_view host);
+  Result<CertificateFacts> certificate(std::string_view host);
+  // By name, after the given one; `limit` at most.
+  Result<std::vector<CertificateFacts>> certificates(std::string_view after, std::size_t limit);
+
+  Result<std::vector<TokenRecord>> tokens();
+  Result<std::vector<AuditRecord>> audit(std::size_t limit);  // newest first
+  // Another number whenever any other connection has committed something.
+  Result<std::int64_t> data_version();
+
+ private:
+  StateReader() = default;
+
+  Result<void> load_routing(LoadedState& state);
+  Result<void> load_certificates(LoadedState& state);
+  static CertificateFacts facts_of(const Statement& row);
+
+  std::mutex mutex_;
+  std::unique_ptr<Database> database_;
+  Statement pairs_;
+  Statement certificate_;
+  Statement certificates_;
+  Statement data_version_;
+};
+
+}  // namespace hybridge

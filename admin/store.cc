@@ -1,0 +1,250 @@
+#include "admin/store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "admin/schema.h"
+
+namespace hybridge {
+
+namespace {
+constexpr std::array<const char*, 3> kTables = {"servers", "sites", "hosts"};  // by Change::Kind
+
+Error failed(const std::string& path, const char* what) {
+  return make_error(Reason::kIo, path + ": " + what + ": " + std::strerror(errno));
+}
+
+Result<void> make_directory(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return {};
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return make_error(Reason::kIo, path + ": cannot be made: " + error.message());
+  if (::chmod(path.c_str(), 0700) != 0) return failed(path, "cannot be made private");
+  return {};
+}
+
+// The file exists, is nobody else's to read, and belongs to whom the directory does: a command that root runs first
+// must not lock the service out. SQLite gives its log and index the same mode and owner.
+Result<void> make_private_file(const std::string& path, const std::string& directory) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (descriptor < 0) return failed(path, "cannot be opened");
+  struct stat file {};
+  struct stat parent {};
+  bool fine = ::fstat(descriptor, &file) == 0 && ::stat(directory.c_str(), &parent) == 0;
+  if (fine && (file.st_mode & 0777) != 0600) fine = ::fchmod(descriptor, 0600) == 0;
+  if (fine && ::geteuid() == 0 && file.st_uid != parent.st_uid) {
+    fine = ::fchown(descriptor, parent.st_uid, parent.st_gid) == 0;
+  }
+  const int code = errno;
+  ::close(descriptor);
+  errno = code;
+  if (!fine) return failed(path, "cannot be made private");
+  return {};
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) {
+    if (!out.empty()) out += '\n';
+    out += word;
+  }
+  return out;
+}
+}  // namespace
+
+Store::Lock::~Lock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<void> Store::Lock::take(const std::string& state_dir) {
+  const auto path = state_dir + "/state.lock";
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (descriptor_ < 0) return failed(path, "cannot be opened");
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    std::array<char, 32> holder{};
+    if (errno != EWOULDBLOCK) return failed(path, "cannot be locked");
+    const auto length = ::pread(descriptor_, holder.data(), holder.size() - 1, 0);
+    const std::string pid(holder.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+    return make_error(Reason::kConflict, "the state in " + state_dir + " is in use by another hybridge" +
+                                             (pid.empty() ? "" : " (process " + pid + ")") +
+                                             ": stop it, or give this one a state_dir of its own");
+  }
+  const auto pid = std::to_string(::getpid());
+  // The number is only for that message.
+  if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, pid.data(), pid.size(), 0) < 0) {
+    return failed(path, "cannot be written");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, Access access) {
+  std::unique_ptr<Store> store(new Store);
+  if (auto made = make_directory(state_dir); !made) return made.error();
+  if (access == Access::kServe) {
+    if (auto taken = store->lock_.take(state_dir); !taken) return taken.error();
+  }
+  const auto path = state_file(state_dir);
+  if (auto made = make_private_file(path, state_dir); !made) return made.error();
+  auto database = Database::open(path, Database::Access::kReadWrite);
+  if (!database) return database.error();
+  store->database_ = std::move(*database);
+  if (auto prepared = store->prepare(); !prepared) return prepared.error();
+  return store;
+}
+
+Store::~Store() = default;
+
+Result<void> Store::prepare() {
+  const auto mode = database_->text("PRAGMA journal_mode = WAL");
+  if (!mode) return mode.error();
+  if (*mode != "wal") {
+    return make_error(Reason::kIo, database_->path() + ": its file system has no room for a write-ahead log");
+  }
+  // FULL: synced at each commit, so that an acknowledged write survives a power cut. Deleted keys are overwritten.
+  if (auto set = database_->execute("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; "
+                                    "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192");
+      !set) {
+    return set;
+  }
+  if (auto made = prepare_schema(*database_); !made) return made;
+  // The certificates are too many to be read at each start; a damaged one is found when it is loaded.
+  for (const char* table : {"meta", "servers", "sites", "hosts", "tokens"}) {
+    const auto sound = database_->text(std::string("PRAGMA quick_check('") + table + "')");
+    if (!sound) return sound.error();
+    if (*sound != "ok") {
+      return make_error(Reason::kInvalid, database_->path() + " is damaged (" + *sound + "): restore a backup");
+    }
+  }
+  const auto prepare_into = [&](Statement& into, const std::string& sql) -> Result<void> {
+    auto statement = database_->prepare(sql);
+    if (!statement) return statement.error();
+    into = std::move(*statement);
+    return {};
+  };
+  std::vector<std::pair<Statement*, std::string>> statements = {
+      {&put_certificate_, "INSERT OR REPLACE INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+      {&put_pair_, "INSERT INTO certificate_pairs VALUES (?, ?, ?, ?)"},
+      {&delete_certificate_, "DELETE FROM certificates WHERE name = ?"},
+      {&delete_pairs_, "DELETE FROM certificate_pairs WHERE name = ?"},
+      {&put_meta_, "INSERT OR REPLACE INTO meta VALUES (?, ?)"},
+      {&put_audit_, "INSERT INTO audit (at, revision, who, action, detail) VALUES (?, ?, ?, ?, ?)"},
+  };
+  for (std::size_t kind = 0; kind < kTables.size(); ++kind) {
+    const std::string table = kTables[kind];
+    statements.emplace_back(&put_[kind], "INSERT OR REPLACE INTO " + table + " VALUES (?, ?, ?)");
+    statements.emplace_back(&delete_[kind], "DELETE FROM " + table + " WHERE name = ?");
+  }
+  for (auto& [statement, sql] : statements) {
+    if (auto prepared = prepare_into(*statement, sql); !prepared) return prepared;
+  }
+  return {};
+}
+
+Result<void> Store::commit(std::span<const StoreWrite> writes) {
+  auto transaction = Transaction::begin(*database_);
+  if (!transaction) return transaction.error();
+  for (const auto& each : writes) {
+    if (auto written = write(each); !written) return written;
+  }
+  return transaction->commit();
+}
+
+Result<void> Store::write(const StoreWrite& write) {
+  for (const auto& change : write.changes) {
+    if (auto written = write_change(change, write.revision); !written) return written;
+  }
+  for (const auto& host : write.removed_certificates) {
+    if (auto removed = remove_certificate(host); !removed) return removed;
+  }
+  for (const auto& certificate : write.certificates) {
+    if (auto written = write_certificate(certificate, write.revision); !written) return written;
+  }
+  return write_revision(write);
+}
+
+Result<void> Store::write_change(const Change& change, std::uint64_t revision) {
+  const auto kind = static_cast<std::size_t>(change.kind);
+  const auto value = value_of(change);
+  if (!value) return delete_[kind].bind(1, change.name).run();
+  return put_[kind].bind(1, change.name).bind(2, *value).bind(3, static_cast<std::int64_t>(revision)).run();
+}
+
+Result<void> Store::write_certificate(const CertificateRecord& certificate, std::uint64_t revision) {
+  const auto& facts = certificate.facts;
+  if (auto removed = delete_pairs_.bind(1, facts.host).run(); !removed) return removed;
+  const auto names = joined(facts.names);
+  const auto key_types = joined(facts.key_types);
+  put_certificate_.bind(1, facts.host).bind(2, static_cast<std::int64_t>(revision)).bind(3, facts.covers_host ? 1 : 0);
+  put_certificate_.bind(4, names).bind(5, key_types).bind(6, facts.fingerprint).bind(7, facts.issuer);
+  put_certificate_.bind(8, facts.not_before).bind(9, facts.not_after);
+  if (auto written = put_certificate_.run(); !written) return written;
+  for (std::size_t i = 0; i < certificate.pairs.size(); ++i) {
+    const auto& pair = certificate.pairs[i];
+    put_pair_.bind(1, facts.host).bind(2, static_cast<std::int64_t>(i)).bind(3, pair.chain).bind(4, pair.key);
+    if (auto written = put_pair_.run(); !written) return written;
+  }
+  return {};
+}
+
+Result<void> Store::remove_certificate(std::string_view host) {
+  if (auto removed = delete_pairs_.bind(1, host).run(); !removed) return removed;
+  return delete_certificate_.bind(1, host).run();
+}
+
+Result<void> Store::write_revision(const StoreWrite& write) {
+  const auto revision = static_cast<std::int64_t>(write.revision);
+  if (auto put = put_meta_.bind(1, "revision").bind(2, revision).run(); !put) return put;
+  if (!write.changes.empty()) {
+    if (auto put = put_meta_.bind(1, "snapshot_revision").bind(2, revision).run(); !put) return put;
+  }
+  const auto& audit = write.audit;
+  put_audit_.bind(1, audit.at).bind(2, revision).bind(3, audit.who).bind(4, audit.action).bind(5, audit.detail);
+  return put_audit_.run();
+}
+
+Result<void> Store::add_token(const TokenRecord& token) {
+  auto known = database_->prepare("SELECT 1 FROM tokens WHERE name = ?");
+  if (!known) return known.error();
+  const auto found = known->bind(1, token.name).step();
+  if (!found) return found.error();
+  if (*found) return make_error(Reason::kConflict, "there is a token of that name already: " + token.name);
+  known->reset();
+  auto insert = database_->prepare("INSERT INTO tokens VALUES (?, ?, ?, ?)");
+  if (!insert) return insert.error();
+  insert->bind(1, token.name).bind(2, to_string(token.role)).bind(4, token.created);
+  insert->bind_blob(3, {reinterpret_cast<const char*>(token.hash.data()), token.hash.size()});
+  return insert->run();
+}
+
+Result<bool> Store::remove_token(std::string_view name) {
+  auto remove = database_->prepare("DELETE FROM tokens WHERE name = ? RETURNING 1");
+  if (!remove) return remove.error();
+  const auto found = remove->bind(1, name).step();
+  if (!found) return found.error();
+  if (*found) {
+    if (auto finished = remove->run(); !finished) return finished.error();
+  }
+  return *found;
+}
+
+Result<void> Store::check_integrity() {
+  const auto sound = database_->text("PRAGMA integrity_check(1)");
+  if (!sound) return sound.error();
+  if (*sound == "ok") return {};
+  return make_error(Reason::kInvalid, database_->path() + " is damaged (" + *sound + "): restore a backup");
+}
+
+Result<void> Store::forget_audit_before(std::int64_t unix_milliseconds) {
+  auto forget = database_->prepare("DELETE FROM audit WHERE at < ?");
+  if (!forget) return forget.error();
+  return forget->bind(1, unix_milliseconds).run();
+}
+
+}  // namespace hybridge

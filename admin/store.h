@@ -1,0 +1,73 @@
+// The state on disk, its write side: what was acknowledged is here, whatever happens to the process or the power.
+//
+// SQLite in `<state_dir>/state.db`, write-ahead log, synced at each commit, mode 0600. One process serves from a store
+// at a time (Access::kServe takes its lock); commands change tokens beside it (Access::kCommand). One thread at a time:
+// the Publisher's. Reading is StateReader's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/database.h"
+#include "admin/records.h"
+
+namespace hybridge {
+
+class Store {
+ public:
+  enum class Access { kServe, kCommand };
+
+  // Makes the directory and the database where they are missing. kConflict: another process serves from it, or a newer
+  // hybridge made it; kInvalid: no store, or damaged; kIo.
+  static Result<std::unique_ptr<Store>> open(const std::string& state_dir, Access access);
+  ~Store();
+  Store(const Store&) = delete;
+
+  // All writes in one transaction: on disk when it succeeds; else nothing of them is. kIo: the disk is full, or fails.
+  Result<void> commit(std::span<const StoreWrite> writes);
+
+  Result<void> add_token(const TokenRecord& token);  // kConflict: the name is taken
+  Result<bool> remove_token(std::string_view name);  // false: there is none
+  Result<void> check_integrity();                    // reads every page: seconds for a large store
+  Result<void> forget_audit_before(std::int64_t unix_milliseconds);
+
+  Database& database() { return *database_; }
+
+ private:
+  Store() = default;
+
+  Result<void> prepare();
+  Result<void> write(const StoreWrite& write);
+  Result<void> write_change(const Change& change, std::uint64_t revision);
+  Result<void> write_certificate(const CertificateRecord& certificate, std::uint64_t revision);
+  Result<void> remove_certificate(std::string_view host);
+  Result<void> write_revision(const StoreWrite& write);
+
+  class Lock {
+   public:
+    Lock() = default;
+    ~Lock();
+    Lock(const Lock&) = delete;
+    Result<void> take(const std::string& state_dir);
+
+   private:
+    int descriptor_ = -1;
+  };
+
+  Lock lock_;  // goes last: until then nobody else may write
+  std::unique_ptr<Database> database_;
+  Statement put_[3];     // by Change::Kind
+  Statement delete_[3];  // by Change::Kind
+  Statement put_certificate_;
+  Statement put_pair_;
+  Statement delete_certificate_;
+  Statement delete_pairs_;
+  Statement put_meta_;
+  Statement put_audit_;
+};
+
+}  // namespace hybridge
