@@ -145,7 +145,6 @@ void read_upstream(ConfigSection& section, Config::Upstream& upstream) {
   });
   section.section("dns", [&](ConfigSection& dns) {
     dns.duration("refresh", upstream.dns.refresh, {seconds{1}, hours{24}});
-    dns.duration("timeout", upstream.dns.timeout, {milliseconds{100}, seconds{60}});
   });
   section.section("health", [&](ConfigSection& health) {
     health.count("failures", upstream.health.failures, {1, 1'000});

@@ -98,7 +98,6 @@ struct Config {
 
   struct UpstreamDns {
     Duration refresh = std::chrono::seconds{30};  // names of endpoints are looked up again this often
-    Duration timeout = std::chrono::seconds{5};   // of one look-up
 
     friend bool operator==(const UpstreamDns&, const UpstreamDns&) = default;
   };
