@@ -201,15 +201,17 @@ Result<std::size_t> HeadScanner::scan(std::string_view bytes, const HeadLimits& 
 
 Result<void> parse_request_head(RequestHead& head, std::string_view bytes, const HeadLimits& limits) {
   head.clear();
-  if (bytes.size() > limits.head_bytes) return too_large(limits);
-  head.bytes.assign(bytes);
+  const bool is_too_large = bytes.size() > limits.head_bytes;
+  head.bytes.assign(bytes.substr(0, limits.head_bytes));
   const std::string_view all = head.bytes;
   const auto line_end = static_cast<std::size_t>(find_control(all.data(), all.data() + all.size()) - all.data());
   if (!all.substr(line_end).starts_with("\r\n")) {
+    if (is_too_large) return too_large(limits);
     if (line_end == all.size()) return bad_line("the request line does not end");
     return bad_line("the request line has the control byte " + excerpt(all[line_end]));
   }
   if (auto parsed = parse_request_line(head, all.substr(0, line_end), limits); !parsed) return parsed;
+  if (is_too_large) return too_large(limits);
 
   const bool is_https = (head.target.front() | 0x20) == 'h' && head.target.size() > 4 && (head.target[4] | 0x20) == 's';
   std::string_view absolute_authority;

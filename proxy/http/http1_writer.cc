@@ -15,10 +15,13 @@ bool is_connections_own(HeaderId id) {
          id == HeaderId::kKeepAlive || id == HeaderId::kUpgrade;
 }
 
-void put_connection(Appender& out, int status, const ConnectionFacts& facts) {
+void put_connection(Appender& out, const ResponseHead& head, const ConnectionFacts& facts) {
+  const int status = head.status;
   if (status == 101) {
+    // Of the protocols that were asked for, the upstream says which it took.
+    const auto* chosen = head.headers.find(HeaderId::kUpgrade);
     out.put_field("Connection", "upgrade");
-    out.put_field("Upgrade", facts.upgrade);
+    out.put_field("Upgrade", chosen ? chosen->value : facts.upgrade);
     return;
   }
   if (status < 200) return;
@@ -66,7 +69,7 @@ void append_response_head(std::string& out, const ResponseHead& head, const Conn
   for (const auto& header : head.headers) {
     if (!is_connections_own(header.id)) appender.put_field(header.name, header.value);
   }
-  put_connection(appender, head.status, facts);
+  put_connection(appender, head, facts);
   put_framing(appender, head.status, facts);
   appender.put("\r\n");
 }

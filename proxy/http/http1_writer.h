@@ -13,12 +13,12 @@ struct ConnectionFacts {
   Framing framing = {};            // kUntilClose: no framing header, the close ends it
   bool keep_alive = true;          // adds Connection: close, or for HTTP/1.0 keep-alive: Connection: keep-alive
   bool is_http10 = false;          // the client's version
-  std::string_view upgrade = {};   // of a 101: Connection: upgrade and Upgrade: <upgrade>
+  std::string_view upgrade = {};   // of a 101 whose head has no Upgrade field
   bool has_framing_header = true;  // false for 1xx, 204 (none may be sent) and where a HEAD's length is unknown
 };
 
-// Status line and fields of `head` (which holds end-to-end fields only: no Connection, Transfer-Encoding,
-// Content-Length), then the connection's own, then the empty line.
+// Status line and end-to-end fields of `head` (its Connection, Keep-Alive, Upgrade, Transfer-Encoding and
+// Content-Length are passed over; the Upgrade of a 101 is written), then the connection's own, then the empty line.
 void append_response_head(std::string& out, const ResponseHead& head, const ConnectionFacts& facts);
 
 void append_chunk_begin(std::string& out, std::uint64_t bytes);  // "400\r\n"

@@ -64,6 +64,13 @@ TEST(RequestParser, KeepsWhatItUnderstoodOfARefusedHead) {
   EXPECT_EQ(head.host, "a.test");
 }
 
+TEST(RequestParser, KeepsTheFirstLineOfAHeadThatIsTooLarge) {
+  RequestHead head;
+  EXPECT_FALSE(parse_request_head(head, kBrowser, {.head_bytes = 100}));
+  EXPECT_EQ(head.method_name, "GET");
+  EXPECT_EQ(head.target, "/app/todo?x=1");
+}
+
 TEST(RequestParser, TakesAnyTokenForAMethod) {
   for (const auto& [name, method] :
        std::initializer_list<std::pair<std::string, Method>>{{"GET", Method::kGet},

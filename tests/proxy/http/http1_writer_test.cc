@@ -65,6 +65,15 @@ TEST(ResponseWriter, SwitchesProtocols) {
             "HTTP/1.1 101 Switching Protocols\r\nX-A: b\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
 }
 
+TEST(ResponseWriter, SwitchesToTheProtocolThatTheUpstreamTook) {
+  ResponseHead head;
+  head.status = 101;
+  head.headers.add("upgrade", "websocket");
+  std::string out;
+  append_response_head(out, head, {.upgrade = "foo, websocket"});
+  EXPECT_EQ(out, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+}
+
 TEST(ResponseWriter, FramesNothingWhereNothingMayFollow) {
   const ConnectionFacts facts{.framing = {Kind::kLength, 5}};
   EXPECT_EQ(written(103, facts), "HTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n");
