@@ -91,7 +91,10 @@ TlsEngine::TlsEngine(UniqueSsl ssl, ChunkQueue& output) : ssl_(std::move(ssl)), 
   SSL_set_read_ahead(ssl_.get(), 1);
 }
 
-TlsEngine::~TlsEngine() = default;
+TlsEngine::~TlsEngine() {
+  // Without a word of goodbye OpenSSL would forbid its session to be resumed, which TLS 1.1 (RFC 4346 7.2.1) gave up.
+  if (complete_ && !failed_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
 
 TlsEngine::Step TlsEngine::handshake() {
   if (complete_) return Step::kDone;

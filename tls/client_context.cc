@@ -90,7 +90,10 @@ Result<UniqueSsl> ClientContext::connect(const TlsPeer& peer) {
   connection->key.append(std::to_string(anchors->id));
   if (const auto found = by_key_.find(connection->key); found != by_key_.end()) {
     sessions_.splice(sessions_.begin(), sessions_, found->second);
-    SSL_set_session(ssl.get(), found->second->session.get());
+    // A copy: OpenSSL spoils the session it resumes, and the server may not give a new one, or several connections may
+    // be made at once.
+    const SslPtr<SSL_SESSION> copy(SSL_SESSION_dup(found->second->session.get()));
+    if (copy) SSL_set_session(ssl.get(), copy.get());
   }
   is_set = is_set && SSL_set_ex_data(ssl.get(), Callbacks::index(), connection.get()) == 1;
   if (!is_set) {

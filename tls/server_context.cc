@@ -103,7 +103,10 @@ struct ServerContext::Callbacks {
   static int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                         int sealing) {
     const auto& keys = *context_of(ssl).ticket_keys_;
-    return sealing != 0 ? keys.seal(name, iv, cipher, mac) : keys.open(name, iv, cipher, mac);
+    if (sealing != 0) return keys.seal(name, iv, cipher, mac);
+    const int opened = keys.open(name, iv, cipher, mac);
+    // Clients use a ticket of TLS 1.3 once (RFC 8446 C.4): they get a new one each time.
+    return opened == 1 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : opened;
   }
 };
 

@@ -43,6 +43,11 @@ std::string TlsEnd::read(std::span<const std::uint8_t> bytes, TlsEngine::Step& s
 }
 
 bool TlsPair::shake_hands(std::size_t piece) {
+  client_step = client.handshake({});
+  return finish(piece);
+}
+
+bool TlsPair::finish(std::size_t piece) {
   using Step = TlsEngine::Step;
   const auto advance = [&](TlsEnd& from, TlsEnd& to, Step& step) {
     const auto bytes = from.take_output();
@@ -59,7 +64,6 @@ bool TlsPair::shake_hands(std::size_t piece) {
     if (!left.empty() && step == Step::kDone) to.read(left, step);
     return !bytes.empty();
   };
-  client_step = client.handshake({});
   for (bool moving = true; moving;) {
     moving = advance(client, server, server_step);
     moving = advance(server, client, client_step) || moving;

@@ -43,6 +43,7 @@ class TlsPair {
 
   // Both handshakes to their end (or to where they stop), `piece` bytes at a time; true: both are complete.
   bool shake_hands(std::size_t piece = SIZE_MAX);
+  bool finish(std::size_t piece = SIZE_MAX);  // goes on after somebody called an end's handshake() himself
   // Carries what is written; returns what the other end reads.
   std::string to_server(std::string_view plain, std::size_t piece = SIZE_MAX);
   std::string to_client(std::string_view plain, std::size_t piece = SIZE_MAX);
