@@ -33,14 +33,14 @@ def test_a_graceful_stop_finishes_what_is_in_flight(make_edge, make_origin, numb
     assert idle.get("nobody.test").status == 307  # an idle keep-alive connection
     client.request("drain.test")
     origin.wait_for_requests(1)
-    edge.process.send_signal(number)
+    edge.ask_to_end(number)
     assert idle.is_closed()
     wait_until(lambda: not accepts(edge.http), "the listeners to close")
     assert edge.process.is_alive()
     release.set()
     answer = client.response()
     assert answer.content == "finished" and answer.text("connection") == "close"
-    assert edge.process.wait(10) == 0
+    assert edge.wait_for_end(10) == 0
     client.close()
 
 
@@ -52,8 +52,8 @@ def test_a_graceful_stop_is_bounded(make_edge, make_origin):
     client = edge.plain_client()
     client.request("stuck.test")
     origin.wait_for_requests(1)
-    edge.process.send_signal(signal.SIGTERM)
-    edge.process.wait(10)
+    edge.ask_to_end(signal.SIGTERM)
+    edge.wait_for_end(10)
     release.set()
     with pytest.raises(Truncated):
         assert client.response().status == 503
@@ -70,7 +70,7 @@ def test_readiness_ends_when_draining_begins_and_liveness_does_not(make_edge, ma
     client = edge.plain_client()
     client.request("drain.test")
     origin.wait_for_requests(1)
-    edge.process.send_signal(signal.SIGTERM)
+    edge.ask_to_end(signal.SIGTERM)
     wait_until(lambda: not accepts(edge.http), "the listeners to close")
 
     def not_ready() -> bool:
@@ -82,7 +82,7 @@ def test_readiness_ends_when_draining_begins_and_liveness_does_not(make_edge, ma
     wait_until(not_ready, "/readyz to say 503")
     release.set()
     assert client.response().status == 200
-    edge.process.wait(10)
+    edge.wait_for_end(10)
     client.close()
 
 
@@ -113,8 +113,8 @@ def test_no_request_is_lost_by_a_stop_under_load(make_edge, make_origin):
     for thread in threads:
         thread.start()
     wait_until(lambda: answered[0] > 200, "load")
-    edge.process.send_signal(signal.SIGTERM)
-    assert edge.process.wait(20) == 0
+    edge.ask_to_end(signal.SIGTERM)
+    assert edge.wait_for_end(20) == 0
     stop.set()
     for thread in threads:
         thread.join()
@@ -126,9 +126,7 @@ def test_the_pushed_state_survives_a_kill(make_edge, make_origin, authority):
     edge.put_certificate("kept.test", authority.issue("kept.test"))
     edge.add_site("kept.test", make_origin(answering(ok(b"kept"))))
     revision = edge.admin("GET", "/v1/snapshot").headers["etag"]
-    edge.process.kill()
-    edge.process = None
-    edge.start()
+    edge.kill_and_start_again()
     with edge.tls_client("kept.test") as client:  # verifies the pushed certificate
         assert client.get("kept.test").content == "kept"
     answer = edge.admin("GET", "/v1/snapshot")
@@ -140,9 +138,7 @@ def test_every_acknowledged_push_survives_a_kill(make_edge, make_origin):
     origin = make_origin()
     for round_number in range(5):
         edge.add_site(f"push{round_number}.test", origin)
-        edge.process.kill()
-        edge.process = None
-        edge.start()
+        edge.kill_and_start_again()
         with edge.plain_client() as client:
             assert client.get(f"push{round_number}.test").status == 200
 

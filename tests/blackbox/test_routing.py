@@ -186,3 +186,22 @@ def test_weights_spread_requests(edge, make_origin):
             assert client.get("w.scripted.test").status == 200
     counts = [len(made.requests) for made in origins]
     assert abs(counts[0] - 60) <= 2 and abs(counts[1] - 20) <= 2, counts
+
+
+def test_pages_of_ones_own_replace_the_built_in_ones(make_edge, tmp_path):
+    (tmp_path / "not_found.html").write_text("<html>our own page</html>")
+    own = make_edge({"domain": "", "pages_dir": str(tmp_path)})
+    assert own.get("nobody.test", headers=HTML).content == "<html>our own page</html>"
+
+
+def test_ipv6_listeners_serve_too(make_edge, make_origin):
+    from harness.addresses import free_port
+    from harness.raw_client import RawClient
+
+    port = free_port("127.0.0.1")
+    six = make_edge({"redirect_to_https": False, "listen": {"http": [f"[::1]:{port}"]}})
+    origin = make_origin()
+    six.add_site("six.test", origin)
+    with RawClient(("::1", port)) as client:
+        assert client.get("six.test").status == 200
+    assert origin.only_request().text("x-forwarded-for") == "::1"

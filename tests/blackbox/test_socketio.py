@@ -89,7 +89,7 @@ def test_a_graceful_stop_ends_the_sessions(make_edge, authority, server, folder,
     words, environment = client_words(stopping, folder, transports, "stay")
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as client:
         assert json.loads(client.stdout.readline()) == {"connected": True}
-        stopping.process.send_signal(signal.SIGTERM)
-        assert stopping.process.wait(20) == 0
+        stopping.ask_to_end(signal.SIGTERM)
+        assert stopping.wait_for_end(20) == 0
         reason = json.loads(client.stdout.readline())["reason"]
     assert reason in ("transport close", "transport error", "io server disconnect")

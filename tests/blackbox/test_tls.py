@@ -197,3 +197,19 @@ def test_a_certificate_made_by_itself_serves_where_none_is_configured(make_edge)
     bare = make_edge({"default_certificate": {"chain": "", "key": ""}})
     assert served(bare, "anything.test")
     assert "self-signed" in bare.process.stderr() + bare.process.stdout()
+
+
+def test_a_flood_of_handshakes_starves_nobody(make_edge, origin):
+    """Those who are served go on at once; when the flood is over new ones are served again."""
+    small = make_edge({"workers": 1, "limits": {"handshakes": 8}, "timeouts": {"handshake": "1s"}})
+    small.add_site("site.test", origin)
+    anyone = client_context(small.authority, check=False)
+    with small.tls_client("site.test", anyone) as served_one:
+        assert served_one.get("site.test", "/small.txt").status == 200
+        silent = [RawClient(small.https) for _ in range(100)]
+        for _ in range(20):
+            assert served_one.get("site.test", "/small.txt").status == 200
+        for client in silent:
+            assert client.is_closed()
+            client.close()
+    assert small.get("site.test", "/small.txt").status == 200

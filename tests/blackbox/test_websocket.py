@@ -33,7 +33,7 @@ def run(coroutine):
 
 def connect(edge, path: str = "/chat", **options):
     context = ssl.create_default_context(cadata=edge.authority.pem)
-    return websockets.connect(f"wss://ws.scripted.test{path}", host=edge.https[0], port=edge.https[1], ssl=context, max_size=None, ping_interval=None, **options)
+    return websockets.connect(f"wss://ws.scripted.test{path}", host=edge.https[0], port=edge.https[1], ssl=context, server_hostname="ws.scripted.test", max_size=None, ping_interval=None, **options)
 
 
 @pytest.mark.parametrize("path", ["/", "/socket.io/?EIO=4&transport=websocket", "/any/path"])
@@ -281,10 +281,10 @@ def test_tunnels_are_closed_by_a_graceful_stop(make_edge, make_origin):
     assert client.response().status == 101
     client.send(b"alive")
     assert read_exactly(client, 5) == b"alive"
-    stopping.process.send_signal(signal.SIGTERM)
+    stopping.ask_to_end(signal.SIGTERM)
     while client.reader.fill():  # a Close frame of the edge may come first
         pass
-    assert stopping.process.wait(10) == 0
+    assert stopping.wait_for_end(10) == 0
     client.close()
 
 

@@ -7,8 +7,8 @@ from corpus.case import HOST, ONE, Case, categorised
 
 LATE = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-HEAD = b"HEAD /x HTTP/1.1\r\n" + HOST + b"\r\n"
 WHOLE = ("whole", "with another behind")
+HEAD = b"HEAD /x HTTP/1.1\r\n" + HOST + b"\r\n"
 
 
 def two(name: str, fields: bytes, body: bytes = b"secret", **expected) -> Case:

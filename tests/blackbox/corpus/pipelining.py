@@ -1,10 +1,8 @@
 """Several requests in one piece: each is answered, in order, and none is read as part of another."""
 
-from corpus.case import HOST, INCOMPLETE, ONE, Case, categorised
+from corpus.case import HOST, INCOMPLETE, Case, categorised
 
 GET = b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n"
-TWO = "two"
-WHOLE = ("whole", "one byte at a time")
 
 
 def many(name: str, send: bytes, first: int, *others: int, **expected) -> Case:

@@ -15,7 +15,6 @@ from harness import addresses
 from harness.certificates import Authority
 from harness.process import Process
 from harness.raw_client import RawClient
-from harness.scripted_origin import ScriptedOrigin
 from harness.tls_client import client_context
 from harness.waiting import PATIENCE, SLOWNESS, wait_until
 
@@ -86,6 +85,7 @@ class Hybridge:
         self.config_path = self.directory / "hybridge.yaml"
         self.token = ""
         self.process: Process | None = None
+        self.is_asked_to_end = False  # by the test, so that its end is no death
         self.expected_errors: list[str] = []  # patterns of error lines that a test provokes
 
     # Life -----------------------------------------------------------------------------------------------------------
@@ -122,7 +122,20 @@ class Hybridge:
         wait_until(self.is_ready, "/readyz to say 200")
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = 40 * SLOWNESS) -> int:
+        self.is_asked_to_end = True
         return self.process.stop(number, seconds)
+
+    def ask_to_end(self, number: int = signal.SIGTERM) -> None:
+        """Sends the signal; wait_for_end() tells how it ended."""
+        self.is_asked_to_end = True
+        self.process.send_signal(number)
+
+    def wait_for_end(self, seconds: float = PATIENCE) -> int:
+        return self.process.wait(seconds)
+
+    def kill_and_start_again(self) -> None:
+        self.process.kill()
+        self.start()
 
     def unexpected_errors(self) -> list[str]:
         lines = [line for line in self.process.stderr().splitlines() if re.search(r"\[(error|critical)\]|\berror:", line)]
@@ -132,7 +145,7 @@ class Hybridge:
         """Ends it and holds it to account."""
         try:
             if self.process is not None:
-                died = None if self.process.is_alive() else self.process.exit_code
+                died = None if self.process.is_alive() or self.is_asked_to_end else self.process.exit_code
                 code = self.stop()
                 assert not self.process.disasters(), "\n".join(self.process.disasters()[:20])
                 assert died is None, f"hybridge died with {died}: {self.process.stderr()[-2000:]}"
@@ -233,4 +246,4 @@ def is_built() -> bool:
     return BINARY.exists()
 
 
-__all__ = ["BINARY", "EMPTY_ROUTES", "Hybridge", "ROOT", "ScriptedOrigin", "is_built", "merged", "run_command"]
+__all__ = ["BINARY", "EMPTY_ROUTES", "Hybridge", "ROOT", "is_built", "merged", "run_command"]

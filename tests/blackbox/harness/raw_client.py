@@ -20,7 +20,7 @@ class RawClient:
         patience: float = PATIENCE,
         record: bool = False,
     ):
-        plain = socket.socket()
+        plain = socket.socket(socket.AF_INET6 if ":" in endpoint[0] else socket.AF_INET)
         if receive_buffer is not None:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
