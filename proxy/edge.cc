@@ -43,18 +43,18 @@ std::uint32_t Edge::connections_of(const Config& config) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(64, (limit - std::min(limit, kReservedDescriptors)) / 2));
 }
 
-Edge::Edge(Standing standing, Resolver& resolver, AccessLog& access_log, CertificateCache& certificates,
-           std::size_t workers)
+Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
     : standing_(std::move(standing)),
       limits_(connections_of(*standing_.config), standing_.config->limits.connections_per_address,
               trusted(standing_.config)) {
-  const Worker::Shared shared{.limits = limits_,
-                              .resolver = resolver,
-                              .access_log = access_log,
-                              .certificates = certificates,
-                              .workers = workers};
+  const Worker::Shared of_workers{.limits = limits_,
+                                  .resolver = shared.resolver,
+                                  .access_log = shared.access_log,
+                                  .certificates = shared.certificates,
+                                  .trust = shared.trust,
+                                  .workers = workers};
   for (std::size_t index = 0; index < workers; ++index) {
-    workers_.push_back(std::make_unique<Worker>(shared, index, standing_));
+    workers_.push_back(std::make_unique<Worker>(of_workers, index, standing_));
   }
   stalls_.resize(workers);
 }
@@ -162,6 +162,12 @@ void Edge::stop() {
 std::vector<const WorkerCounters*> Edge::counters() const {
   std::vector<const WorkerCounters*> all;
   for (const auto& worker : workers_) all.push_back(&worker->counters());
+  return all;
+}
+
+std::int64_t Edge::requests_in_flight() const {
+  std::int64_t all = 0;
+  for (const auto& worker : workers_) all += worker->counters().requests_in_flight.value();
   return all;
 }
 

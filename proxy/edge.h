@@ -25,8 +25,15 @@ class Resolver;
 
 class Edge final : public LiveTables {
  public:
-  Edge(Standing standing, Resolver& resolver, AccessLog& access_log, CertificateCache& certificates,
-       std::size_t workers);
+  // What its workers share with the rest of the process; outlives it.
+  struct Shared {
+    Resolver& resolver;
+    AccessLog& access_log;
+    CertificateCache& certificates;
+    std::shared_ptr<TrustStore> trust;
+  };
+
+  Edge(Standing standing, const Shared& shared, std::size_t workers);
   ~Edge() override;
 
   // How many threads `workers: auto` means here, and how many connections `limits.connections: auto`.
@@ -54,6 +61,7 @@ class Edge final : public LiveTables {
   bool is_draining() const { return is_draining_; }
   std::size_t worker_count() const { return workers_.size(); }
   std::vector<const WorkerCounters*> counters() const;
+  std::int64_t requests_in_flight() const;  // tunnels are none
   std::uint32_t connections() const { return limits_.current(); }
 
   // Looks for workers that have not turned for a second; to be called about once a second. The longest, zero: none.

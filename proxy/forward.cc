@@ -234,7 +234,8 @@ Task<Result<void>> forward(Exchange& exchange) {
       exchange.timings.connect = static_cast<std::int64_t>(request.connect_microseconds);
     }
     if (!lease) co_return lease.error();
-    exchange.endpoint.assign((*lease)->endpoint_text());
+    const auto endpoint = (*lease)->endpoint_text();
+    exchange.endpoint.assign(endpoint.data(), endpoint.size());
     if (exchange.stream.is_gone()) co_return make_error(Reason::kClientGone, "the client left");
     auto outcome = co_await attempt(exchange, **lease, departure);
     if (outcome || !may_repeat(exchange, **lease, outcome.error())) co_return outcome;

@@ -2,6 +2,8 @@
 
 #include <sys/random.h>
 
+#include <boost/smart_ptr/make_local_shared.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -59,6 +61,19 @@ UpstreamSettings upstream_settings(const Config& config, std::size_t workers) {
   return settings;
 }
 
+ServerOptions server_options(const Config& config) {
+  ServerOptions options;
+  options.only_tls13 = config.tls.min_version == Config::TlsVersion::kTls13;
+  options.ciphers = config.tls.ciphers;
+  return options;
+}
+
+ClientOptions client_options(const Config& config) {
+  ClientOptions options;
+  options.only_tls13 = config.upstream.tls.min_version == Config::TlsVersion::kTls13;
+  return options;
+}
+
 Entrance https_entrance() {
   return {.is_https = true, .redirects_to_https = false};
 }
@@ -86,19 +101,27 @@ Task<void> Worker::EntranceService::serve(Stream& stream) {
   return hybridge::serve(worker_, stream, entrance_);
 }
 
+Result<UniqueSsl> Worker::ServerTlsClient::connect(const Server& server) {
+  return context_->connect(
+      {.name = server.tls.name.empty() ? server.name : server.tls.name, .ca = server.tls.ca, .endpoint = server.name});
+}
+
 Worker::Worker(Shared shared, std::size_t index, Standing standing)
     : shared_(shared),
       index_(index),
       standing_(std::move(standing)),
       random_(seed()),
-      server_tls_(shared.certificates, server_options(config()), [this](auto work) { loop_.post(std::move(work)); }),
-      client_tls_(client_options(config())),
+      server_tls_(ServerContext::make(server_options(config()), shared.certificates,
+                                      [this](std::function<void()> work) { loop_.post(std::move(work)); })
+                      .value()),
+      client_tls_(ClientContext::make(client_options(config()), shared.trust).value()),
       downstream_(loop_, downstream_settings(standing_.config), shared.limits, *this),
       https_(*this, https_entrance()),
       http_(*this, http_entrance(config())),
       upstreams_(std::make_unique<Upstreams>(loop_, upstream_settings(config(), shared.workers), shared.resolver,
-                                             client_tls_, this)) {
+                                             client_tls_, static_cast<UpstreamObserver*>(this))) {
   set_snapshot(std::make_shared<const Snapshot>());
+  server_tls_->set_default(standing_.default_certificate);
 }
 
 Worker::~Worker() {
@@ -109,7 +132,7 @@ Worker::~Worker() {
 Address Worker::listen(int descriptor, bool is_https) {
   Service& service = is_https ? https_ : http_;
   listeners_.push_back(std::make_unique<Listener>(downstream_, service, descriptor,
-                                                  Listener::Options{.tls = is_https ? &server_tls_ : nullptr}));
+                                                  Listener::Options{.tls = is_https ? server_tls_.get() : nullptr}));
   return listeners_.back()->local();
 }
 
@@ -122,15 +145,16 @@ void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
 }
 
 void Worker::set_certificates(std::shared_ptr<const CertificateTable> table) {
-  server_tls_.set_table(std::move(table));
+  server_tls_->set_table(std::move(table));
 }
 
 void Worker::set_ticket_keys(std::shared_ptr<const TicketKeys> keys) {
-  server_tls_.set_ticket_keys(std::move(keys));
+  server_tls_->set_ticket_keys(std::move(keys));
 }
 
 void Worker::set_standing(Standing standing) {
   standing_ = std::move(standing);
+  server_tls_->set_default(standing_.default_certificate);
   downstream_.update(downstream_settings(standing_.config));
   upstreams_->set_settings(upstream_settings(config(), shared_.workers));
   http_.set(http_entrance(config()));

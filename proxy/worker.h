@@ -23,6 +23,7 @@
 #include "proxy/downstream/listener.h"
 #include "proxy/exchange.h"
 #include "proxy/http/error_page.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "proxy/upstream/upstreams.h"
 #include "routing/snapshot.h"
 #include "tls/certificate_table.h"
@@ -37,6 +38,7 @@ class Resolver;
 struct Standing {
   std::shared_ptr<const Config> config;
   std::shared_ptr<const http::Pages> pages;
+  std::shared_ptr<const Certificate> default_certificate;
 };
 
 class Worker final : private DownstreamObserver, private UpstreamObserver {
@@ -47,9 +49,11 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     Resolver& resolver;
     AccessLog& access_log;
     CertificateCache& certificates;
+    std::shared_ptr<TrustStore> trust;  // whom HTTPS upstreams are verified by
     std::size_t workers = 1;
   };
 
+  // Throws when OpenSSL refuses the configured ciphers (`check` says so before).
   Worker(Shared shared, std::size_t index, Standing standing);
   ~Worker();
 
@@ -106,6 +110,16 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     Entrance entrance_;
   };
 
+  // TLS towards servers, as their records in the table ask for it.
+  class ServerTlsClient final : public UpstreamTls {
+   public:
+    explicit ServerTlsClient(std::unique_ptr<ClientContext> context) : context_(std::move(context)) {}
+    Result<UniqueSsl> connect(const Server& server) override;
+
+   private:
+    std::unique_ptr<ClientContext> context_;
+  };
+
   void on_opened(bool is_tls) override;
   void on_closed(bool is_tls) override;
   void on_handshake(std::string_view version, bool resumed, Reason result) override;
@@ -121,8 +135,8 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   WorkerCounters counters_;
   Loop loop_;
   std::mt19937_64 random_;
-  ServerContext server_tls_;
-  ClientContext client_tls_;
+  std::unique_ptr<ServerContext> server_tls_;
+  ServerTlsClient client_tls_;
   Downstream downstream_;
   EntranceService https_;
   EntranceService http_;

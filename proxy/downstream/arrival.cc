@@ -17,7 +17,7 @@ Arrival::Arrival(Downstream& downstream, Service& service, ServerContext* tls, i
     : downstream_(downstream),
       service_(service),
       tls_(tls),
-      transport_(std::make_unique<Transport>(downstream.loop(), *this)),
+      transport_(std::make_unique<Transport>(downstream.loop(), static_cast<Transport::User&>(*this))),
       timer_(downstream.loop().timers(), *this),
       refusal_(std::move(refusal)) {
   facts_.peer = facts_.direct_peer = peer;

@@ -23,7 +23,7 @@ void Downstream::add(std::unique_ptr<DownstreamConnection> connection) {
 }
 
 void Downstream::bury(DownstreamConnection& connection) {
-  connections_.erase(connections_.iterator_to(connection));
+  connection.unlink();
   loop_.bury(std::unique_ptr<Buried>(&connection));
   if (--count_ == 0 && is_draining_) tell_all_gone();
 }
@@ -32,23 +32,35 @@ void Downstream::tell_all_gone() {
   if (all_gone_) loop_.post(std::exchange(all_gone_, nullptr));
 }
 
-// In these walks a connection may bury itself, which unlinks it: step on first.
+// A connection may bury itself meanwhile, and its story may end that of another one: who waits for its turn is in a
+// list of its own, which everybody leaves by himself.
+template <class Act>
+void Downstream::for_each_connection(Act act) {
+  decltype(connections_) waiting;
+  waiting.swap(connections_);
+  while (!waiting.empty()) {
+    auto& connection = waiting.front();
+    waiting.pop_front();
+    connections_.push_back(connection);
+    act(connection);
+  }
+}
+
 void Downstream::drain(std::function<void()> all_gone) {
   is_draining_ = true;
   all_gone_ = std::move(all_gone);
-  for (auto at = connections_.begin(); at != connections_.end();) (at++)->drain();
+  for_each_connection([](DownstreamConnection& connection) { connection.drain(); });
   if (count_ == 0) tell_all_gone();
 }
 
 void Downstream::close_tunnels() {
-  for (auto at = connections_.begin(); at != connections_.end();) {
-    auto& connection = *at++;
+  for_each_connection([](DownstreamConnection& connection) {
     if (connection.is_tunnel()) connection.close_now();
-  }
+  });
 }
 
 void Downstream::close_all() {
-  for (auto at = connections_.begin(); at != connections_.end();) (at++)->close_now();
+  for_each_connection([](DownstreamConnection& connection) { connection.close_now(); });
 }
 
 void Downstream::await_handshake(HandshakeTurn& turn) {

@@ -22,7 +22,7 @@ namespace hybridge {
 class Http1Stream;
 
 struct DownstreamSettings {
-  http::HeadLimits head;
+  http::HeadLimits head{};
   std::uint64_t body_bytes = 250u << 20;
   std::uint32_t requests_per_connection = 10'000;
   std::uint32_t handshakes = 512;  // under way at once
@@ -31,7 +31,7 @@ struct DownstreamSettings {
   std::chrono::milliseconds keep_alive{75'000};
   std::chrono::milliseconds body_idle{60'000};
   std::chrono::milliseconds write_idle{60'000};
-  std::function<bool(const Address&)> is_trusted_proxy;  // may send a PROXY header; empty: nobody
+  std::function<bool(const Address&)> is_trusted_proxy{};  // may send a PROXY header; empty: nobody
 };
 
 // Told of what happens to connections, for counting.
@@ -94,6 +94,8 @@ class Downstream {
   void give_stream(std::unique_ptr<Http1Stream> stream);
 
  private:
+  template <class Act>
+  void for_each_connection(Act act);
   void tell_all_gone();
 
   Loop& loop_;

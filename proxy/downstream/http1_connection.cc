@@ -51,16 +51,23 @@ bool Http1Connection::may_keep_alive() const {
 
 void Http1Connection::drain() {
   is_draining_ = true;
-  if (state_ == State::kHead && transport_->input().empty() && !transport_->has_unread_input()) linger();
+  // Who has only just come is no idle client: its first request may be on its way.
+  const bool is_idle = state_ == State::kHead && requests_ > 0 && transport_->input().empty();
+  if (is_idle && !transport_->has_unread_input()) linger();
 }
 
 void Http1Connection::close_now() {
-  if (state_ == State::kServing) {
-    on_failed(make_error(Reason::kShuttingDown, "the edge is shutting down"));
-    transport_->close();
-  } else {
+  if (state_ != State::kServing) {
     bury();
+    return;
   }
+  // Half an answer must not pass for a whole one; of a tunnel nobody can tell.
+  if (stream_->is_head_sent() && !stream_->is_tunnel()) {
+    transport_->close_with_reset();
+  } else {
+    transport_->close();
+  }
+  stream_->on_gone(make_error(Reason::kShuttingDown, "the edge is shutting down"));
 }
 
 void Http1Connection::abort() {
@@ -71,7 +78,12 @@ void Http1Connection::bury() {
   if (state_ == State::kOver) return;
   state_ = State::kOver;
   timer_.disarm();
-  transport_->close();
+  // What the client has not taken is lost: it must not take the rest for all.
+  if (transport_->pending_output() > 0) {
+    transport_->close_with_reset();
+  } else {
+    transport_->close();
+  }
   downstream_.bury(*this);
 }
 
@@ -90,7 +102,7 @@ void Http1Connection::on_input() {
     case State::kLingering:
       transport_->consume(transport_->input().size());
       if (transport_->at_end()) {
-        bury();
+        if (transport_->pending_output() == 0) bury();  // else a half-closed client still reads
       } else {
         timer_.arm(std::min(linger_until_, downstream_.loop().now() + kLingerIdle));
       }
@@ -280,7 +292,8 @@ void Http1Connection::on_timer() {
     }
     case State::kLingering:
       if (transport_->pending_output() > 0 && transport_->last_progress() + downstream_.settings().write_idle > now) {
-        timer_.arm(transport_->last_progress() + downstream_.settings().write_idle);
+        timer_.arm(
+            std::min<TimePoint>(transport_->last_progress() + downstream_.settings().write_idle, now + kLingerIdle));
       } else {
         bury();
       }

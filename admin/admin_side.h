@@ -1,0 +1,49 @@
+// The admin listeners, TCP and Unix, on a loop and a thread of their own, so that operators are heard while every
+// worker is busy. Speaks HTTP with the same connections as the edge; what is answered is the Service's affair.
+//
+// Owned by the daemon. open(), start() and stop() are for its thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "io/loop.h"
+#include "proxy/config.h"
+#include "proxy/downstream/connection_limits.h"
+#include "proxy/downstream/downstream.h"
+#include "proxy/downstream/listener.h"
+
+namespace hybridge {
+
+class AdminSide final : private DownstreamObserver {
+ public:
+  explicit AdminSide(const Config& config);
+  ~AdminSide();
+  AdminSide(const AdminSide&) = delete;
+
+  Result<void> open(Service& service);  // binds; all faults at once
+  void start();
+  void stop();  // closes what is open; the thread has ended when it returns
+
+  Loop& loop() { return loop_; }
+  const std::vector<Address>& addresses() const { return addresses_; }
+
+ private:
+  void on_opened(bool) override {}
+  void on_closed(bool) override {}
+  void on_handshake(std::string_view, bool, Reason) override {}
+  void on_accept_failed(int error) override;
+
+  Config::Admin config_;
+  Loop loop_;
+  ConnectionLimits limits_;
+  Downstream downstream_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Address> addresses_;
+  std::thread thread_;
+};
+
+}  // namespace hybridge

@@ -1,0 +1,141 @@
+#include "admin/commands.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "admin/records.h"
+#include "admin/state_reader.h"
+#include "admin/store.h"
+#include "base/digest.h"
+#include "proxy/config.h"
+#include "proxy/explain.h"
+
+namespace hybridge {
+
+namespace {
+constexpr std::size_t kLongestTokenName = 64;
+
+int fail(const std::string& message) {
+  std::fprintf(stderr, "%s\n", message.c_str());
+  return 1;
+}
+
+bool is_token_name(std::string_view name) {
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  };
+  return !name.empty() && name.size() <= kLongestTokenName && std::all_of(name.begin(), name.end(), is_allowed);
+}
+
+Result<std::string> make_token() {
+  std::array<std::uint8_t, 32> secret{};
+  if (getrandom(secret.data(), secret.size(), 0) != static_cast<ssize_t>(secret.size())) {
+    return make_error(Reason::kIo, "the kernel has no randomness to give");
+  }
+  return "hyb_" + to_hex(secret);
+}
+
+Result<std::unique_ptr<Store>> open_store(const std::string& config_path) {
+  const auto config = load_config(config_path);
+  if (!config) return config.error();
+  return Store::open(config->state_dir, Store::Access::kCommand);
+}
+
+// What is stored; where nothing was ever stored, nothing.
+Result<LoadedState> stored_state(const Config& config) {
+  std::error_code failed;
+  if (!std::filesystem::exists(config.state_dir + "/state.db", failed) && !failed) return LoadedState{};
+  auto reader = StateReader::open(config.state_dir);
+  if (!reader) return reader.error();
+  return (*reader)->load();
+}
+}  // namespace
+
+int check(const std::string& config_path) {
+  const auto config = load_config(config_path);
+  if (!config) return fail(config.error().detail);
+  bool is_sound = true;
+  for (const auto& fault : check_files(*config)) {
+    std::fprintf(stderr, "%s\n", fault.c_str());
+    is_sound = false;
+  }
+  const auto state = stored_state(*config);
+  if (!state) return fail(config->state_dir + ": " + state.error().detail);
+  for (const auto& fault : state->quarantined.kept()) {
+    std::fprintf(stderr, "%s: %s: %s\n", config->state_dir.c_str(), fault.path.c_str(), fault.message.c_str());
+    is_sound = false;
+  }
+  if (!is_sound) return 1;
+  std::printf("%s is sound; %s holds revision %llu: %zu servers, %zu sites, %zu hosts, %zu certificates\n",
+              config_path.c_str(), config->state_dir.c_str(), static_cast<unsigned long long>(state->revision),
+              state->snapshot.server_count(), state->snapshot.site_count(), state->snapshot.host_count(),
+              state->certificates.size());
+  return 0;
+}
+
+int explain_url(const std::string& config_path, const std::string& url) {
+  const auto config = load_config(config_path);
+  if (!config) return fail(config.error().detail);
+  const auto state = stored_state(*config);
+  if (!state) return fail(config->state_dir + ": " + state.error().detail);
+  const auto explanation = explain(*config, state->snapshot, state->certificates, url);
+  if (!explanation) return fail(explanation.error().detail);
+  std::fputs(explanation->c_str(), stdout);
+  return 0;
+}
+
+int add_token(const std::string& config_path, const std::string& name, const std::string& role) {
+  const auto known = to_role(role);
+  if (!known) return fail("\"" + role + "\" is no role: read, route, certificate, hold or admin");
+  if (!is_token_name(name)) {
+    return fail("\"" + name + "\" is no name for a token: up to 64 letters, digits, '-', '_' and '.'");
+  }
+  auto store = open_store(config_path);
+  if (!store) return fail(store.error().detail);
+  const auto token = make_token();
+  if (!token) return fail(token.error().detail);
+  const auto added =
+      (*store)->add_token({.name = name, .role = *known, .hash = sha256(*token), .created = std::time(nullptr)});
+  if (!added) return fail(added.error().detail);
+  std::printf("%s\n", token->c_str());
+  return 0;
+}
+
+int list_tokens(const std::string& config_path) {
+  const auto config = load_config(config_path);
+  if (!config) return fail(config.error().detail);
+  auto reader = StateReader::open(config->state_dir);
+  if (!reader) return fail(reader.error().detail);
+  const auto tokens = (*reader)->tokens();
+  if (!tokens) return fail(tokens.error().detail);
+  for (const auto& token : *tokens) {
+    const auto role = to_string(token.role);
+    const auto created = static_cast<std::time_t>(token.created);
+    std::tm parts{};
+    gmtime_r(&created, &parts);
+    std::array<char, 32> when{};
+    std::strftime(when.data(), when.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    std::printf("%s\t%.*s\t%s\n", token.name.c_str(), static_cast<int>(role.size()), role.data(), when.data());
+  }
+  return 0;
+}
+
+int remove_token(const std::string& config_path, const std::string& name) {
+  auto store = open_store(config_path);
+  if (!store) return fail(store.error().detail);
+  const auto removed = (*store)->remove_token(name);
+  if (!removed) return fail(removed.error().detail);
+  if (!*removed) return fail("there is no token named \"" + name + "\"");
+  return 0;
+}
+
+}  // namespace hybridge
