@@ -18,7 +18,6 @@ enum CharacterClass : std::uint8_t {
   kHostCharacter = 4,    // letters, digits, hyphen, underscore, dot
   kPlainName = 8,        // of field names that no upstream can mistake for another: letters, digits, hyphen
   kHexDigit = 16,
-  kHidden = 32,  // of a path: what needs a closer look, '%' and '.'
 };
 
 inline constexpr std::array<std::uint8_t, 256> kCharacters = [] {
@@ -33,8 +32,7 @@ inline constexpr std::array<std::uint8_t, 256> kCharacters = [] {
   for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] |= kTokenCharacter;
   table['-'] |= kHostCharacter | kPlainName;
   table['_'] |= kHostCharacter;
-  table['.'] |= kHostCharacter | kHidden;
-  table['%'] |= kHidden;
+  table['.'] |= kHostCharacter;
   return table;
 }();
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 
 #include "proxy/http/characters.h"
@@ -121,15 +122,16 @@ Result<void> check_target(std::string_view target, Method method) {
   if (target.empty() || target.front() != '/') {
     return bad_target("the target " + excerpt(target) + " does not begin with a slash");
   }
-  std::size_t path_end = target.size();
-  bool is_hidden = false;
-  for (std::size_t i = 0; i < target.size(); ++i) {
-    const auto kind = kCharacters[static_cast<unsigned char>(target[i])];
-    if (!(kind & kTargetCharacter)) return bad_target("the target has the byte " + excerpt(target[i]));
-    if (target[i] == '?' && path_end == target.size()) path_end = i;
-    is_hidden = is_hidden || (kind & kHidden);
+  std::uint8_t shared = kTargetCharacter;
+  for (const char c : target) shared &= kCharacters[static_cast<unsigned char>(c)];
+  if (shared == 0) {
+    const auto* bad = std::find_if_not(target.begin(), target.end(), [](char c) { return is_a(c, kTargetCharacter); });
+    return bad_target("the target has the byte " + excerpt(*bad));
   }
-  return is_hidden ? check_path(target.substr(0, path_end)) : Result<void>{};
+  const auto path = target.substr(0, target.find('?'));
+  // Only an escape or a segment that begins with a dot can hide something.
+  const bool is_plain = path.find('%') == std::string_view::npos && path.find("/.") == std::string_view::npos;
+  return is_plain ? Result<void>{} : check_path(path);
 }
 
 Result<Authority> parse_authority(std::string_view text) {
