@@ -22,7 +22,7 @@ from harness.corpus_run import CorpusOrigin, CorpusRun, judge  # noqa: E402
 from harness.hybridge import is_built  # noqa: E402
 from harness.peers import HaproxyProxy, NginxProxy  # noqa: E402
 
-PATIENCE = 4.0
+PATIENCE = 6.0  # nginx lingers for 5 s
 
 
 def proxies(directory: pathlib.Path) -> list:

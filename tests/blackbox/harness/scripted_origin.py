@@ -10,7 +10,7 @@ import threading
 
 from harness.addresses import free_endpoint
 from harness.messages import Malformed, Message, MessageReader, Truncated
-from harness.waiting import PATIENCE, wait_until
+from harness.waiting import PATIENCE
 
 
 class OriginConnection:
@@ -178,8 +178,6 @@ class ScriptedOrigin:
         self.stop_listening()
         for connection in self.connections:
             connection.close()
-        for connection in self.connections:
-            wait_until(connection.ended.is_set, "an origin's script to end")
 
 
 def ok(body: bytes = b"ok", headers: bytes = b"", status: bytes = b"200 OK") -> bytes:
