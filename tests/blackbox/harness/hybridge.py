@@ -98,13 +98,13 @@ class Hybridge:
         assert made.returncode == 0, made.stderr
         return made.stdout.split()[-1]
 
-    def launch(self) -> None:
-        """Starts the process without waiting for anything."""
+    def launch(self, *prefix: str) -> None:
+        """Starts the process without waiting for anything; `prefix` is a command to start it by."""
         self.write_config()
         (self.directory / "state").mkdir(exist_ok=True)
         if not self.token:
             self.token = self.make_token()
-        self.process = Process("hybridge", [str(BINARY), "run", "-c", str(self.config_path)], self.directory)
+        self.process = Process("hybridge", [*prefix, str(BINARY), "run", "-c", str(self.config_path)], self.directory)
 
     def start(self) -> "Hybridge":
         self.launch()
@@ -138,7 +138,7 @@ class Hybridge:
         self.start()
 
     def unexpected_errors(self) -> list[str]:
-        lines = [line for line in self.process.stderr().splitlines() if re.search(r"\[(error|critical)\]|\berror:", line)]
+        lines = [line for line in self.process.stderr().splitlines() if re.match(r"\S+Z error ", line)]
         return [line for line in lines if not any(re.search(pattern, line) for pattern in self.expected_errors)]
 
     def close(self) -> None:
