@@ -328,7 +328,7 @@ def test_too_few_descriptors_are_said(make_edge):
     edge = make_edge(start=False)
     edge.launch("prlimit", "--nofile=256:256")
     edge.wait_until_ready()
-    assert "256 file descriptors" in edge.process.stderr()
+    wait_until(lambda: "256 file descriptors" in edge.process.stderr(), "the warning")
 
 
 def test_descriptors_come_back(plain, route):
