@@ -121,10 +121,12 @@ void Http1Connection::advance() {
 
 bool Http1Connection::take_head() {
   const auto& settings = downstream_.settings();
-  if (head_began_ == kNever) {
-    for (int lines = 0; lines < kEmptyLines && as_text(transport_->input()).starts_with("\r\n"); ++lines) {
-      transport_->consume(2);
-    }
+  // Also when they come in pieces: a CR alone looks like the beginning of a head.
+  while (empty_lines_ < kEmptyLines && as_text(transport_->input()).starts_with("\r\n")) {
+    transport_->consume(2);
+    ++empty_lines_;
+    scanner_.reset();
+    head_began_ = kNever;
   }
   const auto input = as_text(transport_->input());
   if (input.empty()) {
@@ -185,6 +187,7 @@ void Http1Connection::begin(std::size_t head_bytes, std::optional<Error> fault) 
   transport_->consume(head_bytes);
   stream_->begin(*this, std::exchange(head_began_, kNever), std::move(fault));
   scanner_.reset();
+  empty_lines_ = 0;
   ++requests_;
   state_ = State::kServing;
   // Not reading is what holds back a client that sends more than is asked for.

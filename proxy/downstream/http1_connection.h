@@ -70,6 +70,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   std::uint32_t requests_ = 0;
   std::unique_ptr<const Error> refusal_;
   State state_ = State::kHead;
+  std::uint8_t empty_lines_ = 0;  // passed over before the head that is awaited
   bool is_advancing_ = false;
   bool is_draining_ = false;
 };

@@ -24,6 +24,7 @@ bool ScriptedConnection::take() {
       any = true;
     } else if (count == 0 || errno != EAGAIN) {
       at_end_ = true;
+      was_reset_ = count < 0;
     } else {
       break;
     }

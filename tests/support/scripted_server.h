@@ -25,6 +25,7 @@ class ScriptedConnection {
   std::string receive_until(std::string_view end);
   std::string receive_to_end();
   bool is_at_end();  // FIN or reset, and nothing before it
+  bool was_reset() const { return was_reset_; }
   bool has_input();  // now, without turning the loop
   void shutdown();   // FIN
   void close();
@@ -39,6 +40,7 @@ class ScriptedConnection {
   int descriptor_;
   std::string received_;
   bool at_end_ = false;
+  bool was_reset_ = false;
 };
 
 class ScriptedServer {
