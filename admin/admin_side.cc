@@ -43,7 +43,10 @@ Result<void> AdminSide::open(Service& service) {
                                                     Listener::Options{.tls = nullptr, .only_own_user = is_unix}));
     if (!is_unix) addresses_.push_back(listeners_.back()->local());
   };
-  for (const auto& address : config_.listen) add(Acceptor::listen(address), false);
+  for (const auto& address : config_.listen) {
+    const auto is_free = Acceptor::check_free(address);
+    add(is_free ? Acceptor::listen(address) : is_free.error(), false);
+  }
   if (!config_.socket.empty()) {
     std::error_code ignored;  // listening says what is wrong
     std::filesystem::create_directories(std::filesystem::path(config_.socket).parent_path(), ignored);

@@ -2,8 +2,6 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
@@ -13,9 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <ctime>
-#include <filesystem>
-#include <fstream>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -125,6 +121,7 @@ class Daemon final : private Publisher::Observer {
   void look_at_certificate();
   void drain();
   void end();
+  StatusFacts status() const;
   std::vector<Metrics::Expiry> expiring(std::size_t most) const;
   void on_published(std::uint64_t revision, Duration took) override;
   void on_store_failed(const Error& error) override;
@@ -238,8 +235,18 @@ Result<void> Daemon::open_admin() {
       .expiring = [this](std::size_t most) { return expiring(most); },
       .access_log_dropped = [this] { return access_log_->dropped(); },
   });
-  publisher_->publish_loaded({});
-  return {};
+  // Before any listener opens: nobody is to be told that his site is unknown because we have just started.
+  std::promise<void> loaded;
+  publisher_->publish_loaded([&loaded] { loaded.set_value(); });
+  loaded.get_future().wait();
+  api_ = std::make_unique<AdminApi>(AdminApi::Sources{
+      .publisher = *publisher_,
+      .reader = *reader_,
+      .post = [this](std::function<void()> work) { admin_->loop().post(std::move(work)); },
+      .status = [this] { return status(); },
+      .metrics = [this] { return metrics_->text(); },
+  });
+  return admin_->open(*api_);
 }
 
 void Daemon::await_signal() {
@@ -327,6 +334,16 @@ void Daemon::reload() {
     log::info("the configuration was read again");
   }
   notifier_.ready();
+}
+
+StatusFacts Daemon::status() const {
+  StatusFacts facts;
+  facts.version = std::string(kVersion);
+  facts.uptime_s = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_).count();
+  facts.workers = edge_->worker_count();
+  facts.connections = edge_->connections();
+  if (edge_->is_draining()) facts.not_ready = "draining";
+  return facts;
 }
 
 // The certificates that expire first, soonest first.

@@ -31,6 +31,19 @@ Error listen_error(const std::string& where, int error) {
 }
 }  // namespace
 
+Result<void> Acceptor::check_free(const Address& address) {
+  if (address.port() == 0) return {};
+  // SO_REUSEPORT would let a second process of ours share the port in silence; without it the kernel tells.
+  const int probe = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return listen_error(address.to_string(), errno);
+  set_option(probe, SOL_SOCKET, SO_REUSEADDR);
+  if (address.family() == AF_INET6) set_option(probe, IPPROTO_IPV6, IPV6_V6ONLY);
+  const int error = bind(probe, address.data(), address.size()) < 0 ? errno : 0;
+  ::close(probe);
+  if (error != 0) return listen_error(address.to_string(), error);
+  return {};
+}
+
 Result<int> Acceptor::listen(const Address& address) {
   const int descriptor = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return listen_error(address.to_string(), errno);

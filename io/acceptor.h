@@ -25,6 +25,8 @@ class Acceptor final : private Timer::Owner {
     ~User() = default;
   };
 
+  // Has nobody else the address? kIo: as listen(). To be asked before the first of several listen() on one address.
+  static Result<void> check_free(const Address& address);
   // kIo: with a message that says what to do (address in use, permission, not an address of this machine).
   static Result<int> listen(const Address& address);
   static Result<int> listen_unix(const std::string& path);  // a stale socket file is replaced; mode 0660

@@ -64,6 +64,7 @@ Edge::~Edge() {
 }
 
 Result<Address> Edge::listen(const Address& address, bool is_https) {
+  if (auto is_free = Acceptor::check_free(address); !is_free) return is_free.error();
   // With port 0 the first worker's socket finds the port that the others share.
   Address bound = address;
   for (auto& worker : workers_) {

@@ -48,6 +48,7 @@ Exchange::Exchange(Worker& its_worker, Stream& its_stream, const Entrance& its_e
   write_hex(request_id_.data(), worker.random());
   write_hex(request_id_.data() + 16, worker.random());
   begin_trace();
+  timings.head = microseconds_between(stream.began(), worker.loop().now());
   if (stream.client().is_trusted_proxy) believe_proxy();
 }
 

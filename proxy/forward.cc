@@ -1,6 +1,5 @@
 #include "proxy/forward.h"
 
-#include <charconv>
 #include <string>
 #include <utility>
 
@@ -104,11 +103,7 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
   response.framing = head.framing;
   if (head.framing.kind == http::Framing::Kind::kNone) {
     // RFC 9110 8.6: a HEAD's or 304's Content-Length speaks of the body that a GET would have.
-    const auto length = head.headers.value(http::HeaderId::kContentLength);
-    std::uint64_t bytes = 0;
-    if (!length.empty() && std::from_chars(length.data(), length.data() + length.size(), bytes).ec == std::errc{}) {
-      response.framing = {http::Framing::Kind::kLength, bytes};
-    }
+    if (head.content_length) response.framing = {http::Framing::Kind::kLength, *head.content_length};
   }
   const bool is_informational = head.is_informational();
   auto& origin = exchange.worker.origin_scratch();

@@ -57,13 +57,14 @@ Task<Result<void>> run(Exchange& exchange) {
 std::string location_of(const Exchange& exchange, Reason reason) {
   const auto& request = exchange.request();
   const auto& config = exchange.worker.config();
+  const std::string target(request.target == "*" ? "/" : request.target);
   switch (reason) {
     case Reason::kAcmeRedirect:
-      return "http://ssl." + config.domain + std::string(request.target);
+      return "http://ssl." + config.domain + target;
     case Reason::kRedirectToHttps:
-      return "https://" + std::string(request.host) + std::string(request.target);
+      return "https://" + std::string(request.host) + target;
     case Reason::kHostRedirect:
-      return "https://" + std::string(exchange.route.redirect) + std::string(request.target);
+      return "https://" + std::string(exchange.route.redirect) + target;
     case Reason::kUnknownHost:
       if (config.domain.empty()) return {};
       return "https://" + config.domain + "/dashboard/#/sites/new?domain=" + std::string(request.host);
