@@ -131,7 +131,7 @@ void Publisher::process(std::vector<Submitted> batch) {
   refuse(std::move(planned), persisted.error());
 }
 
-// What the plan comes to. The counts and the tables are those after it.
+// What the plan comes to.
 Outcome Publisher::judge(const Write& write, Plan& plan, const Tip& tip, std::uint64_t revision) const {
   Outcome outcome;
   outcome.dry_run = write.dry_run;
@@ -149,7 +149,7 @@ Outcome Publisher::judge(const Write& write, Plan& plan, const Tip& tip, std::ui
   if (plan.faults.empty()) {
     auto after = applied(tip, plan, revision);
     if (!plan.changes.empty()) find_redirect_rings_after(*after.snapshot, plan.changes, plan.faults);
-    if (plan.faults.empty()) outcome.tip = std::move(after);
+    if (plan.faults.empty() && !write.dry_run) outcome.tip = std::move(after);
   }
   if (!plan.faults.empty()) {
     outcome.kind = Outcome::Kind::kInvalid;
@@ -229,6 +229,7 @@ void Publisher::publish(std::vector<Planned> batch, const Tip& before) {
 void Publisher::acknowledged(const std::shared_ptr<Awaited>& awaited) {
   if (--awaited->tables != 0) return;
   if (awaited->revision > live_) live_ = awaited->revision;
+  has_published_ = true;
   if (observer_) observer_->on_published(awaited->revision, Clock::now() - awaited->begun);
   answer(*awaited, true);
 }

@@ -62,7 +62,7 @@ struct Outcome {
   bool dry_run = false;
   Faults faults;         // of kInvalid
   Error error;           // of kNotStored
-  Tip tip;               // as after the write (a dry run: as it would be)
+  Tip tip;               // as they are now
   std::size_t puts = 0;  // records and certificates
   std::size_t deletions = 0;
 };
@@ -96,6 +96,7 @@ class Publisher {
   Tip tip() const;                                       // any thread
   std::uint64_t revision() const { return revision_; }   // of the last write of any kind; any thread
   std::uint64_t live_revision() const { return live_; }  // the newest that every worker serves by; any thread
+  bool has_published() const { return has_published_; }  // the workers have tables to serve by; any thread
 
  private:
   struct Submitted {
@@ -132,6 +133,7 @@ class Publisher {
 
   std::atomic<std::uint64_t> revision_;
   std::atomic<std::uint64_t> live_{0};
+  std::atomic<bool> has_published_{false};
   // Served but not stored: goes first into the next commit.
   std::vector<StoreWrite> owed_;
 };

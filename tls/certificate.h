@@ -22,6 +22,8 @@ namespace hybridge {
 struct PemPair {
   std::string chain;  // leaf and intermediates
   std::string key;
+
+  friend bool operator==(const PemPair&, const PemPair&) = default;
 };
 using PemPairs = std::vector<PemPair>;
 

@@ -153,6 +153,7 @@ TEST(Publisher, CountsOnFromTheRevisionThatWasLoaded) {
   EXPECT_TRUE(workers.snapshot->host("a.test"));
   EXPECT_TRUE(workers.certificates);
   EXPECT_EQ(second.live_revision(), 2U);
+  EXPECT_TRUE(second.has_published());
   executor.stop();
 }
 
@@ -350,7 +351,7 @@ TEST(Publisher, ADryRunLeavesEverythingAsItIs) {
   EXPECT_EQ(outcome.revision, 0U);
   EXPECT_EQ(outcome.puts, 1U);
   EXPECT_EQ(outcome.deletions, 1U);
-  EXPECT_TRUE(outcome.tip.snapshot->host("a.test"));
+  EXPECT_FALSE(outcome.tip.snapshot->host("a.test"));
   EXPECT_EQ(world.workers.calls, 0);
   EXPECT_FALSE(world.publisher->tip().snapshot->host("a.test"));
   EXPECT_EQ(world.load().snapshot.host_count(), 0U);

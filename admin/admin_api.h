@@ -1,0 +1,62 @@
+// The admin API, version 1: finds the route of a call, asks who may, reads the body within its limit, has the call
+// answered on a background thread, and writes the one answer. What the calls do is in snapshot_api, certificates_api
+// and status_api.
+//
+// One for all its listeners. serve() runs on the loop of the stream; the rest on the API's own threads, so that neither
+// SQLite nor PEM ever holds up a loop.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/admission.h"
+#include "admin/api_route.h"
+#include "admin/executor.h"
+#include "admin/publisher.h"
+#include "admin/state_reader.h"
+#include "admin/status_facts.h"
+#include "base/task.h"
+#include "proxy/downstream/stream.h"
+
+namespace hybridge {
+
+class AdminApi final : public Service {
+ public:
+  // Runs work on the loop that a stream belongs to.
+  using Post = std::function<void(std::function<void()>)>;
+
+  struct Sources {
+    Publisher& publisher;
+    StateReader& reader;
+    Post post;                                   // of the listener whose Service this is
+    std::function<StatusFacts()> status;         // thread-safe
+    std::function<std::string()> metrics;        // thread-safe; Prometheus's text
+    std::function<std::int64_t()> now = {};      // Unix seconds; not set: the clock
+    std::function<TimePoint()> steady_now = {};  // not set: the clock
+  };
+
+  explicit AdminApi(Sources sources);
+  ~AdminApi();  // what is being answered is, before it returns; the loops no longer turn
+
+  Task<void> serve(Stream& stream) override;       // on the loop of Sources::post
+  Task<void> serve_on(Stream& stream, Post post);  // on any other
+
+  static constexpr std::size_t kSnapshotBytes = std::size_t{64} << 20;
+  static constexpr std::size_t kCertificateBytes = std::size_t{1} << 20;
+
+ private:
+  using Work = std::function<void(Answered)>;
+
+  Task<ApiAnswer> answer(Stream& stream, const Post& post);
+  Task<ApiAnswer> run_elsewhere(Work work, const Post& post);
+
+  Admission admission_;
+  std::vector<ApiRoute> routes_;
+  Post post_;
+  Executor executor_{"admin-api", 2};  // the first to go: its work uses all of the above
+};
+
+}  // namespace hybridge

@@ -1,0 +1,165 @@
+#include "admin/status_api.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+#include "admin/problem.h"
+#include "admin/unix_time.h"
+#include "routing/json_reader.h"
+
+namespace hybridge {
+
+namespace {
+constexpr std::size_t kExpiring = 20;  // certificates listed, the soonest first
+constexpr std::int64_t kSoon = 30 * 86'400;
+
+struct Expiring {
+  std::string host;
+  std::int64_t not_after = 0;
+};
+
+// Those that have expired or will within 30 days.
+std::vector<Expiring> expiring(const CertificateTable& table, std::int64_t now) {
+  std::vector<Expiring> found;
+  table.for_each([&](const std::string& host, const CertificateTable::Entry& entry) {
+    if (entry.not_after <= now + kSoon) found.push_back({host, entry.not_after});
+  });
+  std::sort(found.begin(), found.end(), [](const Expiring& a, const Expiring& b) {
+    return a.not_after != b.not_after ? a.not_after < b.not_after : a.host < b.host;
+  });
+  return found;
+}
+
+std::string why_not_ready(const StatusApi& api, const StatusFacts& facts) {
+  if (!facts.not_ready.empty()) return facts.not_ready;
+  return api.publisher.has_published() ? "" : "the workers have not taken up their tables yet";
+}
+
+void show_status(const StatusApi& api, const Answered& answered) {
+  const auto facts = api.status();
+  const auto tip = api.publisher.tip();
+  const auto soon = expiring(*tip.certificates, api.now());
+  ApiAnswer answer;
+  auto& body = answer.body;
+  const auto number = [&](std::string_view name, auto value) {
+    body.append(",\"").append(name).append("\":") += std::to_string(value);
+  };
+  body = "{\"version\":";
+  append_json_string(body, facts.version);
+  body += ",\"ready\":";
+  body += why_not_ready(api, facts).empty() ? "true" : "false";
+  number("uptime_s", facts.uptime_s);
+  number("workers", facts.workers);
+  number("connections", facts.connections);
+  number("revision", tip.snapshot->revision());
+  number("store_revision", api.publisher.revision());
+  number("live_revision", api.publisher.live_revision());
+  number("servers", tip.snapshot->server_count());
+  number("sites", tip.snapshot->site_count());
+  number("hosts", tip.snapshot->host_count());
+  number("certificates", tip.certificates->size());
+  number("certificates_expiring", soon.size());
+  body += ",\"expiring\":[";
+  for (std::size_t i = 0; i < std::min(soon.size(), kExpiring); ++i) {
+    body += i == 0 ? "{\"host\":" : ",{\"host\":";
+    append_json_string(body, soon[i].host);
+    body += ",\"not_after\":\"" + iso_time(soon[i].not_after) + "\"}";
+  }
+  body += "]}\n";
+  answered(std::move(answer));
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string duration(std::int64_t seconds) {
+  const auto days = seconds / 86'400;
+  const auto hours = seconds / 3600 % 24;
+  const auto minutes = seconds / 60 % 60;
+  if (days > 0) return std::to_string(days) + " d " + std::to_string(hours) + " h";
+  if (hours > 0) return std::to_string(hours) + " h " + std::to_string(minutes) + " min";
+  return std::to_string(minutes) + " min " + std::to_string(seconds % 60) + " s";
+}
+
+void show_page(const StatusApi& api, const Answered& answered) {
+  const auto facts = api.status();
+  const auto tip = api.publisher.tip();
+  const auto soon = expiring(*tip.certificates, api.now());
+  const auto wrong = why_not_ready(api, facts);
+  ApiAnswer answer;
+  answer.content_type = "text/html; charset=utf-8";
+  auto& body = answer.body;
+  body = R"(<!doctype html><html lang="en"><meta charset="utf-8"><title>Hybridge</title>
+<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="10">
+<style>body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:40rem;padding:0 1rem;color:#222}
+td{padding:.2rem 1.5rem .2rem 0}td+td{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#b00}</style>
+<h1>Hybridge</h1>
+)";
+  body +=
+      wrong.empty() ? "<p>Ready.</p>\n<table>\n" : "<p class=\"bad\">Not ready: " + escaped(wrong) + "</p>\n<table>\n";
+  const auto row = [&](std::string_view name, const std::string& value) {
+    body.append("<tr><td>").append(name).append("<td>").append(escaped(value)) += '\n';
+  };
+  row("Version", facts.version);
+  row("Up for", duration(facts.uptime_s));
+  row("Workers", std::to_string(facts.workers));
+  row("Connections", std::to_string(facts.connections));
+  row("Revision", std::to_string(tip.snapshot->revision()));
+  row("Servers", std::to_string(tip.snapshot->server_count()));
+  row("Sites", std::to_string(tip.snapshot->site_count()));
+  row("Hosts", std::to_string(tip.snapshot->host_count()));
+  row("Certificates", std::to_string(tip.certificates->size()));
+  row("… of them expired, or soon", std::to_string(soon.size()));
+  body += "</table>\n";
+  if (!soon.empty()) body += "<h2>Certificates that expire</h2>\n<table>\n";
+  for (std::size_t i = 0; i < std::min(soon.size(), kExpiring); ++i) row(soon[i].host, iso_time(soon[i].not_after));
+  if (!soon.empty()) body += "</table>\n";
+  body += "<p><a href=\"/metrics\">Metrics</a></p>\n</html>\n";
+  answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+  answered(std::move(answer));
+}
+
+ApiAnswer text(std::string body, std::string content_type = "text/plain; charset=utf-8") {
+  ApiAnswer answer;
+  answer.content_type = std::move(content_type);
+  answer.body = std::move(body);
+  return answer;
+}
+}  // namespace
+
+void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api) {
+  using Access = ApiRoute::Access;
+  const auto add = [&](std::string_view pattern, Access access, std::function<void(const Answered&)> run) {
+    routes.push_back({.pattern = pattern,
+                      .access = access,
+                      .run = [run = std::move(run)](const ApiRequest&, const Answered& answered) { run(answered); }});
+  };
+  add("/livez", Access::kPublic, [](const Answered& answered) { answered(text("alive\n")); });
+  routes.back().is_instant = true;
+  add("/readyz", Access::kPublic, [api](const Answered& answered) {
+    const auto wrong = why_not_ready(api, api.status());
+    if (!wrong.empty()) return answered(problem(503, "not_ready", wrong));
+    answered(text("ready\n"));
+  });
+  add("/metrics", Access::kPublicOnLoopback,
+      [api, one_at_a_time = std::make_shared<std::mutex>()](const Answered& answered) {
+        const std::lock_guard lock(*one_at_a_time);
+        answered(text(api.metrics(), "text/plain; version=0.0.4; charset=utf-8"));
+      });
+  add("/", Access::kPublicOnLoopback, [api](const Answered& answered) { show_page(api, answered); });
+  add("/v1/status", Access::kToken, [api](const Answered& answered) { show_status(api, answered); });
+}
+
+}  // namespace hybridge

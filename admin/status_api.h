@@ -1,0 +1,24 @@
+// What the process tells of itself: /v1/status, the probes /livez and /readyz, /metrics, and a page for humans at /.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "admin/api_route.h"
+#include "admin/publisher.h"
+#include "admin/status_facts.h"
+
+namespace hybridge {
+
+struct StatusApi {
+  Publisher& publisher;
+  std::function<StatusFacts()> status;
+  std::function<std::string()> metrics;
+  std::function<std::int64_t()> now;  // Unix seconds
+};
+
+void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api);
+
+}  // namespace hybridge

@@ -1,0 +1,18 @@
+// What the process tells of itself to the admin API. A value.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace hybridge {
+
+struct StatusFacts {
+  std::string version;
+  std::int64_t uptime_s = 0;
+  std::size_t workers = 0;
+  std::uint64_t connections = 0;  // downstream, open
+  std::string not_ready;  // why no traffic should come here (draining, …); "": ready, once the tables are live
+};
+
+}  // namespace hybridge
