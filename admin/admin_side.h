@@ -32,8 +32,10 @@ class AdminSide final : private DownstreamObserver {
   const std::vector<Address>& addresses() const { return addresses_; }
 
  private:
-  void on_opened(bool) override {}
+  void on_opened() override {}
+  void on_tunnel() override {}
   void on_closed(bool) override {}
+  void on_refused(Reason) override {}
   void on_handshake(std::string_view, bool, Reason) override {}
   void on_accept_failed(int error) override;
 

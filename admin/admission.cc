@@ -32,11 +32,6 @@ Admission::Verdict Admission::admit(const Caller& caller, Role needed) {
   }
   const std::lock_guard lock(mutex_);
   const auto key = caller.peer.key(true);
-  if (const auto wait = seconds_to_wait(key)) {
-    auto verdict = refused(429, "too_many_failures", "too many calls with a wrong token from this address");
-    verdict.refusal->headers.emplace_back("Retry-After", std::to_string(*wait));
-    return verdict;
-  }
   const std::string_view authorization = caller.authorization;
   if (authorization.empty()) return refused(401, "unauthorized", "this call needs Authorization: Bearer TOKEN");
   if (authorization.size() <= kScheme.size() ||
@@ -51,6 +46,12 @@ Admission::Verdict Admission::admit(const Caller& caller, Role needed) {
     if (CRYPTO_memcmp(token.hash.data(), hash.data(), hash.size()) == 0) known = &token;
   }
   if (!known) {
+    // Only a wrong token is made to wait: whoever shares an address with a guesser goes on working.
+    if (const auto wait = seconds_to_wait(key)) {
+      auto verdict = refused(429, "too_many_failures", "too many calls with a wrong token from this address");
+      verdict.refusal->headers.emplace_back("Retry-After", std::to_string(*wait));
+      return verdict;
+    }
     note_failure(key);
     return refused(401, "unauthorized", "this token is not known");
   }

@@ -9,14 +9,14 @@
 namespace hybridge {
 
 namespace {
-constexpr std::string_view kAllowed = "letters, digits, hyphen and underscore between dots";
+constexpr std::string_view kAllowed = "letters, digits and hyphen between dots";
 
 constexpr char to_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 constexpr bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
 }
 
 bool parses_as(int family, std::string_view text) {

@@ -1,7 +1,7 @@
 // Host names as Hybridge takes them: what is one, and the one spelling it is kept and compared in.
 //
-// Letters, digits, hyphen and underscore (customers have such names); labels of 1..63 bytes that neither begin nor end
-// with a hyphen; 253 bytes at most; lower-case, without a trailing dot. IPv4 literals are names too. Pure functions.
+// Letters, digits and hyphen; labels of 1..63 bytes that neither begin nor end with a hyphen; 253 bytes at most;
+// lower-case, without a trailing dot. IPv4 literals are names too. Pure functions.
 #pragma once
 
 #include <string>

@@ -1,5 +1,7 @@
 #include "proxy/exchange.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 
 #include "proxy/worker.h"
@@ -31,6 +33,27 @@ bool is_traceparent(std::string_view value) {
          std::equal(value.begin(), value.end(), kShape.begin(), [](char c, char shape) {
            return shape == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
          });
+}
+
+// The user of Basic credentials (RFC 7617), as far as it fits; nothing of the password is kept.
+boost::static_string<64> basic_user(std::string_view authorization) {
+  constexpr std::string_view kScheme = "Basic ";
+  constexpr std::size_t kEncoded = 88;  // of 66 bytes
+  boost::static_string<64> user;
+  if (authorization.size() <= kScheme.size() ||
+      !http::equal_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
+    return user;
+  }
+  auto encoded = authorization.substr(kScheme.size(), kEncoded);
+  encoded.remove_suffix(encoded.size() % 4);
+  std::array<unsigned char, kEncoded / 4 * 3> plain{};
+  const auto length = EVP_DecodeBlock(plain.data(), reinterpret_cast<const unsigned char*>(encoded.data()),
+                                      static_cast<int>(encoded.size()));
+  if (length <= 0) return user;
+  const std::string_view credentials(reinterpret_cast<const char*>(plain.data()), static_cast<std::size_t>(length));
+  const auto name = credentials.substr(0, std::min<std::size_t>(credentials.find(':'), user.max_size()));
+  user.assign(name.data(), name.size());
+  return user;
 }
 
 void write_hex(char* out, std::uint64_t value) {
@@ -77,7 +100,7 @@ void Exchange::believe_proxy() {
   }
 }
 
-ExchangeRecord Exchange::record(TimePoint now) const {
+ExchangeRecord Exchange::record(TimePoint now) {
   const auto& head = request();
   const auto& client = stream.client();
   ExchangeRecord record;
@@ -85,6 +108,8 @@ ExchangeRecord Exchange::record(TimePoint now) const {
   record.site = route.site;
   record.host = head.host;
   record.client = client_ip_;
+  remote_user_ = basic_user(head.headers.value(http::HeaderId::kAuthorization));
+  record.remote_user = {remote_user_.data(), remote_user_.size()};
   record.method = head.method_name;
   record.target = head.target;
   record.protocol = http::to_string(head.version);

@@ -50,7 +50,7 @@ class Exchange {
   ExchangeRecord::Timings timings;
 
   // For the log and the counters; views into the exchange.
-  ExchangeRecord record(TimePoint now) const;
+  ExchangeRecord record(TimePoint now);
 
  private:
   void believe_proxy();
@@ -58,6 +58,7 @@ class Exchange {
 
   std::array<char, 32> request_id_;
   std::array<char, 55> traceparent_;
+  boost::static_string<64> remote_user_;
   std::string_view client_ip_;
   std::string_view scheme_;
 };

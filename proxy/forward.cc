@@ -235,7 +235,6 @@ Task<Result<void>> forward(Exchange& exchange) {
     auto outcome = co_await attempt(exchange, **lease, departure);
     if (outcome || !may_repeat(exchange, **lease, outcome.error())) co_return outcome;
     ++exchange.retries;
-    exchange.worker.counters().upstream_retries.add();
     request.fresh_only = true;
   }
 }

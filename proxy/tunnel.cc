@@ -75,13 +75,13 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener {
   void on_timer() override { end(Reason::kTunnelIdle); }
   void on_client_gone() override { end(Reason::kClientGone); }
 
-  // The first end is the reason; it ends the other direction too.
+  // The first end is the reason; it ends the other direction too. The upstream's goes last: with it the whole story may
+  // end, and this object with it.
   void end(Reason reason) {
     if (ended_ != Reason::kOk) return;
     ended_ = reason;
-    upstream_.abort(make_error(reason, "the tunnel ended"));
-    exchange_.stream.abandon_body();
     exchange_.stream.reset(reason);
+    upstream_.abort(make_error(reason, "the tunnel ended"));
   }
 
   Exchange& exchange_;

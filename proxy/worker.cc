@@ -185,18 +185,22 @@ std::int64_t Worker::wall_milliseconds() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-void Worker::account(const Exchange& exchange) {
+void Worker::account(Exchange& exchange) {
   const auto record = exchange.record(Clock::now());
   counters_.request_ended(record);
   if (shared_.access_log.is_on()) shared_.access_log.lane(index_).write(record);
 }
 
-void Worker::on_opened(bool) {
+void Worker::on_opened() {
   counters_.connection_opened(Side::kDownstream, ConnectionProtocol::kHttp1);
 }
 
-void Worker::on_closed(bool) {
-  counters_.connection_closed(Side::kDownstream, ConnectionProtocol::kHttp1);
+void Worker::on_tunnel() {
+  counters_.connection_became(Side::kDownstream, ConnectionProtocol::kHttp1, ConnectionProtocol::kTunnel);
+}
+
+void Worker::on_closed(bool is_tunnel) {
+  counters_.connection_closed(Side::kDownstream, is_tunnel ? ConnectionProtocol::kTunnel : ConnectionProtocol::kHttp1);
 }
 
 void Worker::on_handshake(std::string_view version, bool resumed, Reason result) {

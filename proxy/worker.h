@@ -95,7 +95,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   http::ResponseHead& response_head() { return response_head_; }
 
   // The end of an exchange, good or bad: one log line and one set of counters.
-  void account(const Exchange& exchange);
+  void account(Exchange& exchange);
 
  private:
   // What listens behind an entrance.
@@ -120,8 +120,10 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     std::unique_ptr<ClientContext> context_;
   };
 
-  void on_opened(bool is_tls) override;
-  void on_closed(bool is_tls) override;
+  void on_opened() override;
+  void on_tunnel() override;
+  void on_closed(bool is_tunnel) override;
+  void on_refused(Reason reason) override { counters_.connection_refused(reason); }
   void on_handshake(std::string_view version, bool resumed, Reason result) override;
   void on_accept_failed(int error) override;
   void upstream_connection_moved(UpstreamObserver::State from, UpstreamObserver::State to) override;

@@ -36,8 +36,10 @@ struct DownstreamSettings {
 
 // Told of what happens to connections, for counting.
 struct DownstreamObserver {
-  virtual void on_opened(bool is_tls) = 0;
-  virtual void on_closed(bool is_tls) = 0;
+  virtual void on_opened() = 0;  // it speaks HTTP
+  virtual void on_tunnel() = 0;  // it is a tunnel from now on
+  virtual void on_closed(bool is_tunnel) = 0;
+  virtual void on_refused(Reason reason) = 0;  // over a limit, told so or cut
   // Of each TLS handshake: `version` as OpenSSL names it ("" when it never got so far); kOk or why it failed.
   virtual void on_handshake(std::string_view version, bool resumed, Reason result) = 0;
   virtual void on_accept_failed(int error) = 0;

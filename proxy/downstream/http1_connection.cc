@@ -26,11 +26,11 @@ Http1Connection::Http1Connection(Downstream& downstream, Service& service, std::
       facts_(std::move(facts)),
       refusal_(std::move(refusal)) {
   transport_->set_user(*this);
-  downstream_.observer().on_opened(facts_.is_tls);
+  downstream_.observer().on_opened();
 }
 
 Http1Connection::~Http1Connection() {
-  downstream_.observer().on_closed(facts_.is_tls);
+  downstream_.observer().on_closed(was_tunnel_);
   downstream_.limits().leave(facts_.direct_peer);
 }
 
@@ -38,6 +38,11 @@ void Http1Connection::start() {
   timer_.arm(downstream_.loop().now() + downstream_.settings().request_head);
   transport_->want_input(true);
   if (!transport_->input().empty() || transport_->at_end()) transport_->deliver_again();
+}
+
+void Http1Connection::become_tunnel() {
+  was_tunnel_ = true;
+  downstream_.observer().on_tunnel();
 }
 
 bool Http1Connection::is_tunnel() const {
@@ -71,6 +76,7 @@ void Http1Connection::close_now() {
 }
 
 void Http1Connection::abort() {
+  transport_->flush();  // what was received whole is still told
   transport_->close_with_reset();
 }
 

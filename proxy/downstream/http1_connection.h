@@ -34,6 +34,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   Transport& transport() { return *transport_; }
   const ClientFacts& facts() const { return facts_; }
   bool may_keep_alive() const;
+  void become_tunnel();
   void await_body();  // the stream waits for input: start the deadline
   void abort();       // the stream was reset
 
@@ -73,6 +74,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   std::uint8_t empty_lines_ = 0;  // passed over before the head that is awaited
   bool is_advancing_ = false;
   bool is_draining_ = false;
+  bool was_tunnel_ = false;
 };
 
 }  // namespace hybridge

@@ -133,6 +133,7 @@ void Http1Stream::write_head(const http::ResponseHead& head) {
   if (gone_ || is_head_sent()) return;
   status_ = head.status;
   is_tunnel_ = head.status == 101;
+  if (is_tunnel_) connection_->become_tunnel();
   const bool is_head_request = head_.method == http::Method::kHead;
   const bool has_no_body = is_head_request || head.status == 204 || head.status == 304 || is_tunnel_;
   const bool is_http10 = head_.version == http::Version::kHttp10;

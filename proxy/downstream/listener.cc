@@ -43,6 +43,7 @@ void Listener::on_accept(int descriptor, const Address& peer) {
   }
   auto& limits = downstream_.limits();
   const auto admission = limits.enter(peer);
+  if (admission.over != Reason::kOk) downstream_.observer().on_refused(admission.over);
   if (!admission.is_told) {
     limits.leave(peer);
     ::close(descriptor);

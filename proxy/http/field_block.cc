@@ -78,7 +78,8 @@ Result<void> parse_fields(Headers& headers, FieldFacts& facts, std::string_view 
     while (value_end != value && (value_end[-1] == ' ' || value_end[-1] == '\t')) --value_end;
     at += 2;
     if (headers.size() == rules.limit) {
-      return make_error(rules.too_many, "there are more fields than the limit of " + std::to_string(rules.limit));
+      return make_error(rules.too_many,
+                        "there are more fields than limits.headers (" + std::to_string(rules.limit) + ")");
     }
     const Header header{name, {value, static_cast<std::size_t>(value_end - value)}, to_header_id(name)};
     headers.add(header);

@@ -25,12 +25,12 @@ Error malformed(std::string detail) {
   return make_error(Reason::kUpstreamMalformed, std::move(detail));
 }
 Error too_long(const HeadLimits& limits) {
-  return make_error(Reason::kTargetTooLong,
-                    "the request target is longer than the limit of " + std::to_string(limits.target_bytes) + " bytes");
+  return make_error(Reason::kTargetTooLong, "the request target is longer than limits.target_bytes (" +
+                                                std::to_string(limits.target_bytes) + " bytes)");
 }
 Error too_large(const HeadLimits& limits) {
   return make_error(Reason::kHeaderTooLarge,
-                    "the head is larger than the limit of " + std::to_string(limits.head_bytes) + " bytes");
+                    "the head is larger than limits.header_bytes (" + std::to_string(limits.head_bytes) + " bytes)");
 }
 
 bool is_version(std::string_view text) {  // RFC 9112 2.3: case-sensitive, one digit each
@@ -194,7 +194,7 @@ Result<std::size_t> HeadScanner::scan(std::string_view bytes, const HeadLimits& 
     line_begin_ = scanned_;
     if (lines_++ > limits.headers) {
       return make_error(Reason::kTooManyHeaders,
-                        "there are more fields than the limit of " + std::to_string(limits.headers));
+                        "there are more fields than limits.headers (" + std::to_string(limits.headers) + ")");
     }
   }
 }
@@ -335,6 +335,7 @@ Error as_upstream_fault(Error error) {
   const bool is_large = error.reason == Reason::kTargetTooLong || error.reason == Reason::kHeaderTooLarge ||
                         error.reason == Reason::kTooManyHeaders || error.reason == Reason::kUpstreamHeadTooLarge;
   error.reason = is_large ? Reason::kUpstreamHeadTooLarge : Reason::kUpstreamMalformed;
+  if (is_large) error.detail = "the server's head is larger than limits.upstream_header_bytes, or has too many fields";
   return error;
 }
 

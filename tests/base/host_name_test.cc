@@ -21,9 +21,13 @@ std::string fault(std::string_view text) {
 TEST(HostName, IsKeptInLowerCaseWithoutTrailingDot) {
   EXPECT_EQ(normal("Erp.Acme.COM."), "erp.acme.com");
   EXPECT_EQ(normal("localhost"), "localhost");
-  EXPECT_EQ(normal("a_b-c.x1.example"), "a_b-c.x1.example");
+  EXPECT_EQ(normal("a-b-c.x1.example"), "a-b-c.x1.example");
   EXPECT_EQ(normal("xn--bcher-kva.example"), "xn--bcher-kva.example");
   EXPECT_EQ(normal("1.example"), "1.example");
+}
+
+TEST(HostName, RefusesUnderscores) {
+  EXPECT_THAT(fault("A_b.example"), HasSubstr("\"A_b.example\" is not a host name"));
 }
 
 TEST(HostName, MayBeAnIpv4Literal) {

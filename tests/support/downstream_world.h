@@ -90,13 +90,17 @@ class DownstreamWorld final : private Service, private DownstreamObserver {
   Address address;
   int opened = 0;
   int closed = 0;
+  int tunnels = 0;
+  std::vector<Reason> refused;
   int served = 0;  // requests that reached the service
   std::vector<Handshake> handshakes;
 
  private:
   static int listen_somewhere();
   Task<void> serve(Stream& stream) override;
-  void on_opened(bool) override { ++opened; }
+  void on_opened() override { ++opened; }
+  void on_tunnel() override { ++tunnels; }
+  void on_refused(Reason reason) override { refused.push_back(reason); }
   void on_closed(bool) override { ++closed; }
   void on_handshake(std::string_view version, bool resumed, Reason result) override {
     handshakes.push_back({std::string(version), resumed, result});

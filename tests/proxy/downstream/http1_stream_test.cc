@@ -299,7 +299,7 @@ TEST(Http1Stream, NamesTheLimitThatAHeadIsOver) {
        "1000 bytes"},
       {begin + "X: " + std::string(2'000, 'b'), "HTTP/1.1 431 Request Header Fields Too Large", "1000 bytes"},
       {begin + "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\n\r\n", "HTTP/1.1 431 Request Header Fields Too Large",
-       "limit of 5"},
+       "limits.headers (5)"},
   };
   for (const auto& [request, status, limit] : cases) {
     DownstreamWorld world({.settings = settings});
