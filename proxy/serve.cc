@@ -105,6 +105,10 @@ void add_headers(http::ResponseHead& head, const http::Answer& content, const st
                           reason == Reason::kTooManyConnectionsFromAddress || reason == Reason::kShuttingDown;
   if (is_passing) head.headers.add("Retry-After", "2");
 }
+// What is wrong with a customer's server is for operators; its words are not passed on to its clients.
+bool is_upstream_fault(Reason reason) {
+  return reason >= Reason::kUpstreamUnresolved && reason <= Reason::kUpstreamTruncated;
+}
 }  // namespace
 
 Task<void> answer(Exchange& exchange, const Error& error) {
@@ -116,8 +120,9 @@ Task<void> answer(Exchange& exchange, const Error& error) {
   }
   const auto& request = exchange.request();
   const auto location = location_of(exchange, reason);
-  auto content = http::make_answer(exchange.worker.pages(), status_of(exchange, reason, location), error,
-                                   http::wants_html(request), exchange.request_id());
+  auto content = http::make_answer(exchange.worker.pages(), status_of(exchange, reason, location),
+                                   is_upstream_fault(reason) ? make_error(reason) : error, http::wants_html(request),
+                                   exchange.request_id());
   if (!location.empty()) content.body.clear();
   if (content.status == 0) {
     stream.reset(reason);
@@ -149,6 +154,7 @@ Task<void> serve(Worker& worker, Stream& stream, const Entrance& entrance) {
   const auto outcome = co_await run(exchange);
   if (!outcome) {
     exchange.outcome = outcome.error().reason;
+    if (is_upstream_fault(exchange.outcome)) worker.report_upstream(exchange.route.server().name, outcome.error());
     co_await answer(exchange, outcome.error());
   }
   worker.account(exchange);

@@ -185,6 +185,13 @@ std::int64_t Worker::wall_milliseconds() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
+void Worker::report_upstream(std::string_view server, const Error& error) {
+  if (const auto times = upstream_faults_.happened(loop_.now())) {
+    log::warn("{} requests failed at their servers, the last at {}: {}: {}", *times, server, code(error.reason),
+              error.detail);
+  }
+}
+
 void Worker::account(Exchange& exchange) {
   const auto record = exchange.record(Clock::now());
   counters_.request_ended(record);

@@ -94,6 +94,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   std::string& origin_scratch() { return origin_scratch_; }
   http::ResponseHead& response_head() { return response_head_; }
 
+  // Says in the process log what was wrong with a server, from time to time.
+  void report_upstream(std::string_view server, const Error& error);
+
   // The end of an exchange, good or bad: one log line and one set of counters.
   void account(Exchange& exchange);
 
@@ -151,6 +154,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   std::string date_;
   std::int64_t date_second_ = -1;
   log::Occasionally accept_failures_{std::chrono::seconds(10)};
+  log::Occasionally upstream_faults_{std::chrono::seconds(10)};
 
   // The first to go: it ends the stories that still wait for a server, and those need everything above.
   std::unique_ptr<Upstreams> upstreams_;

@@ -94,8 +94,9 @@ def test_what_is_no_routing_document_is_refused(admin, body):
 @pytest.mark.parametrize("token", [None, "wrong", "hb_" + "0" * 40])
 def test_without_a_good_token_nothing_is_told(admin, path, token):
     answer = admin.admin("GET", path, token=token)
-    assert answer.status == 401 and "sites" not in answer.text
-    assert admin.admin("PUT", "/v1/snapshot", EMPTY_ROUTES, token=token).status == 401
+    refused = (401, 429) if token else (401,)  # too many wrong tokens make an address wait
+    assert answer.status in refused and "sites" not in answer.text
+    assert admin.admin("PUT", "/v1/snapshot", EMPTY_ROUTES, token=token).status in refused
 
 
 def test_probes_need_no_token(admin):
@@ -118,7 +119,7 @@ def test_tokens_are_listed_and_removed(admin):
     listed = run_command("token", "list", config=admin.config_path)
     assert "short-lived" in listed.stdout and token not in listed.stdout
     assert run_command("token", "remove", "short-lived", config=admin.config_path).returncode == 0
-    assert admin.admin("GET", "/v1/status", token=token).status == 401
+    assert admin.admin("GET", "/v1/status", token=token).status in (401, 429)
 
 
 def test_tokens_are_not_stored_in_the_clear(admin):

@@ -230,7 +230,7 @@ def test_a_certificate_and_key_that_do_not_match_are_named(configured, authority
     configured.config["default_certificate"] = {"chain": chain, "key": key}
     configured.write_config()
     outcome = check(configured)
-    assert outcome.returncode == 1 and "match" in outcome.stdout + outcome.stderr
+    assert outcome.returncode == 1 and "does not belong to the certificate" in outcome.stdout + outcome.stderr
 
 
 @pytest.mark.parametrize("listener", ["https", "http", "admin"])

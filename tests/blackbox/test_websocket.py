@@ -112,7 +112,7 @@ def test_a_push_of_routes_does_not_touch_websockets(edge, chat, route):
 
 def test_an_upgrade_is_logged_once_with_its_bytes_when_it_ends(edge, chat):
     async def talk():
-        async with connect(edge, "/logged") as socket:
+        async with connect(edge, "/logged", compression=None) as socket:
             await socket.send("x" * 1000)
             await socket.recv()
 

@@ -32,7 +32,7 @@ CASES = categorised(
         refused("a request line of one word is refused", b"GET\r\n" + HOST + b"\r\n"),
         line("an empty method is refused", b" /x HTTP/1.1\r\n"),
         line("HTTP/0.9 spelled out is refused", b"GET /x HTTP/0.9\r\n", (400, 505)),
-        line("HTTP/1.2 is refused", b"GET /x HTTP/1.2\r\n", (400, 505)),
+        line("HTTP/1.2 is taken for HTTP/1.1", b"GET /x HTTP/1.2\r\n", (200,), connection="kept", upstream=ONE),
         line("HTTP/2.0 in a request line is refused", b"GET /x HTTP/2.0\r\n", (400, 505)),
         line("HTTP/3.0 in a request line is refused", b"GET /x HTTP/3.0\r\n", (400, 505)),
         line("HTTP/1.10 is refused", b"GET /x HTTP/1.10\r\n", (400, 505)),

@@ -231,7 +231,7 @@ class Hybridge:
 
     def access_log(self) -> list[dict]:
         path = pathlib.Path(self.config["access_log"]["path"])
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().split("\n") if line] if path.exists() else []
 
     def logged(self, condition, what: str) -> dict:
         """Waits for the access log line of which `condition` is true."""
