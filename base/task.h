@@ -1,4 +1,4 @@
-// A lazy coroutine of one thread: it starts when awaited (or spawned), resumes its awaiter by symmetric transfer,
+// A lazy coroutine of one thread: it starts when awaited (or spawned) and resumes its awaiter at its end,
 // and its frame comes from a per-thread free list, so that a request's story costs no allocation once warm.
 //
 // Not thread-safe: a task lives and dies on the thread that began it. It is not cancelled from outside; whoever owns
@@ -20,6 +20,18 @@ void release_frame(void* frame, std::size_t bytes) noexcept;
 struct PromiseBase {
   std::coroutine_handle<> awaiter = std::noop_coroutine();
   std::exception_ptr failure;
+  bool starting = false;
+  bool ended = false;
+
+  // True: it waits for something. An end without a wait lets the awaiter go on where it is: symmetric transfer both
+  // ways would grow the stack with each call in builds without tail calls (g++ -O0).
+  bool start(std::coroutine_handle<> self, std::coroutine_handle<> by) {
+    awaiter = by;
+    starting = true;
+    self.resume();
+    starting = false;
+    return !ended;
+  }
 
   static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
   static void operator delete(void* frame, std::size_t bytes) noexcept { release_frame(frame, bytes); }
@@ -29,7 +41,10 @@ struct PromiseBase {
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
-      return self.promise().awaiter;
+      auto& promise = self.promise();
+      promise.ended = true;
+      if (promise.starting) return std::noop_coroutine();
+      return promise.awaiter;
     }
     void await_resume() const noexcept {}
   };
@@ -57,10 +72,7 @@ class [[nodiscard]] Task {
   }
 
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
-    frame_.promise().awaiter = awaiter;
-    return frame_;
-  }
+  bool await_suspend(std::coroutine_handle<> awaiter) { return frame_.promise().start(frame_, awaiter); }
   T await_resume() {
     if (frame_.promise().failure) std::rethrow_exception(frame_.promise().failure);
     return std::move(*frame_.promise().value);
@@ -86,10 +98,7 @@ class [[nodiscard]] Task<void> {
   }
 
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
-    frame_.promise().awaiter = awaiter;
-    return frame_;
-  }
+  bool await_suspend(std::coroutine_handle<> awaiter) { return frame_.promise().start(frame_, awaiter); }
   void await_resume() {
     if (frame_.promise().failure) std::rethrow_exception(frame_.promise().failure);
   }

@@ -1,0 +1,522 @@
+#include "io/transport.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "io/acceptor.h"
+#include "io/loop.h"
+#include "tests/support/loop_runner.h"
+#include "tests/support/scripted_server.h"
+#include "tests/support/test_certificates.h"
+#include "tests/support/tls_pair.h"
+
+namespace hybridge {
+namespace {
+
+using namespace std::chrono_literals;
+using test::LoopRunner;
+using test::ScriptedConnection;
+using test::ScriptedServer;
+
+// A user that takes what comes and remembers what it was told.
+struct Side final : Transport::User {
+  explicit Side(LoopRunner& runner) : transport(runner.loop(), *this) {}
+  void on_connected() override {
+    ++connected;
+    transport.want_input(wants);
+  }
+  void on_input() override {
+    ++inputs;
+    const auto bytes = transport.input();
+    const auto count = takes_all ? bytes.size() : std::min<std::size_t>(bytes.size(), takes);
+    received += as_text(bytes.first(count));
+    transport.consume(count);
+    ended = transport.at_end();
+    if (stops_after && received.size() >= *stops_after) transport.want_input(false);
+  }
+  void on_writable() override { ++writable; }
+  void on_blocked() override { ++blocked; }
+  void on_failed(const Error& error) override {
+    ++failures;
+    failure = error;
+  }
+
+  Transport transport;
+  int connected = 0;
+  int inputs = 0;
+  int writable = 0;
+  int blocked = 0;
+  int failures = 0;
+  bool ended = false;
+  bool wants = true;
+  bool takes_all = true;
+  std::size_t takes = 0;
+  std::optional<std::size_t> stops_after;
+  std::string received;
+  std::optional<Error> failure;
+};
+
+// A transport that connected to a scripted peer.
+class ClientTransport : public testing::Test {
+ protected:
+  void connect() {
+    side.emplace(runner);
+    side->wants = wants;
+    side->transport.connect(listener.address());
+    peer = listener.accept();
+    runner.until([&] { return side->connected == 1; });
+  }
+  void SetUp() override { connect(); }
+
+  bool wants = true;
+  LoopRunner runner;
+  ScriptedServer listener{runner};
+  std::optional<Side> side;
+  std::unique_ptr<ScriptedConnection> peer;
+};
+
+// A transport that was accepted from a scripted peer.
+class ServerTransport : public testing::Test, private Acceptor::User {
+ protected:
+  ServerTransport() : acceptor(runner, *this, Acceptor::listen(*Address::parse("127.0.0.1", 0)).value()) {}
+  void SetUp() override {
+    acceptor.start();
+    peer = test::connect_to(runner, acceptor.local());
+    runner.until([&] { return side.has_value(); });
+  }
+  void on_accept(int descriptor, const Address&) override {
+    side.emplace(runner);
+    side->transport.open(descriptor);
+    side->transport.want_input(true);
+  }
+  void on_accept_failed(int) override {}
+
+  LoopRunner runner;
+  std::optional<Side> side;
+  Acceptor acceptor;
+  std::unique_ptr<ScriptedConnection> peer;
+};
+
+std::string pattern(std::size_t count) {
+  std::string bytes(count, ' ');
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<char>('a' + (i * 31 + i / 997) % 26);
+  return bytes;
+}
+
+// ---- Connecting ----
+
+TEST_F(ClientTransport, ConnectsAndCarriesBytesBothWays) {
+  EXPECT_TRUE(side->transport.is_connected());
+  side->transport.write(as_bytes("ping"));
+  EXPECT_EQ(peer->receive(4), "ping");
+  peer->send("pong");
+  runner.until([&] { return side->received == "pong"; });
+  EXPECT_EQ(side->transport.bytes_sent(), 4U);
+  EXPECT_EQ(side->transport.bytes_received(), 4U);
+}
+
+TEST_F(ClientTransport, ARefusedConnectionFails) {
+  listener.stop();
+  Side refused(runner);
+  refused.transport.connect(listener.address());
+  EXPECT_EQ(refused.failures, 0) << "never from within a call of the user's own";
+  runner.until([&] { return refused.failures == 1; });
+  EXPECT_EQ(refused.failure->reason, Reason::kUpstreamConnectFailed);
+  EXPECT_EQ(refused.failure->detail, "Connection refused");
+  EXPECT_FALSE(refused.transport.is_open());
+}
+
+TEST_F(ClientTransport, AnAddressWithoutARouteFailsFromTheLoop) {
+  Side unreachable(runner);
+  unreachable.transport.connect(*Address::parse("255.255.255.255", 80));  // connect() itself says no
+  EXPECT_EQ(unreachable.failures, 0);
+  runner.until([&] { return unreachable.failures == 1; });
+  EXPECT_EQ(unreachable.failure->reason, Reason::kUpstreamConnectFailed);
+}
+
+TEST_F(ClientTransport, BytesWrittenBeforeItIsConnectedFollow) {
+  Side early(runner);
+  early.transport.connect(listener.address());
+  early.transport.write(as_bytes("early"));
+  const auto other = listener.accept();
+  EXPECT_EQ(other->receive(5), "early");
+}
+
+// ---- Input ----
+
+TEST_F(ClientTransport, WhatIsNotConsumedComesAgainWithWhatFollows) {
+  side->takes_all = false;
+  peer->send("abc");
+  runner.until([&] { return side->inputs == 1; });
+  EXPECT_EQ(as_text(side->transport.input()), "abc");
+  side->takes = 2;
+  peer->send("def");
+  runner.until([&] { return side->inputs == 2; });
+  EXPECT_EQ(side->received, "ab");
+  EXPECT_EQ(as_text(side->transport.input()), "cdef");
+  side->takes_all = true;
+  peer->send("g");
+  runner.until([&] { return side->inputs == 3; });
+  EXPECT_EQ(side->received, "abcdefg");
+  EXPECT_TRUE(side->transport.input().empty());
+}
+
+TEST_F(ClientTransport, ByteByByteIsTheSame) {
+  const auto bytes = pattern(300);
+  peer->send_bytewise(bytes);
+  runner.until([&] { return side->received.size() == bytes.size(); });
+  EXPECT_EQ(side->received, bytes);
+}
+
+TEST_F(ClientTransport, WhoWantsNoInputIsNotGivenAny) {
+  side->transport.want_input(false);
+  peer->send("unwanted");
+  runner.turns(5);
+  EXPECT_EQ(side->inputs, 0);
+  EXPECT_EQ(side->transport.bytes_received(), 0U);
+  side->transport.want_input(true);
+  EXPECT_EQ(side->inputs, 0) << "never from within a call of the user's own";
+  runner.until([&] { return side->received == "unwanted"; });
+}
+
+TEST_F(ClientTransport, StoppingInTheMidstOfMuchInputStops) {
+  side->stops_after = 1;
+  const auto bytes = pattern(8 << 20);
+  std::size_t sent = 0;
+  while (true) {
+    const auto count = ::send(peer->descriptor(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count <= 0) break;
+    sent += static_cast<std::size_t>(count);
+    runner.turns(1);
+  }
+  EXPECT_LE(side->received.size(), Loop::kReceiveBytes);
+  side->stops_after.reset();
+  side->transport.want_input(true);
+  runner.until([&] { return side->received.size() == sent; });
+}
+
+TEST_F(ClientTransport, OneThatReceivesMuchDoesNotStarveOthers) {
+  Side other(runner);
+  other.transport.connect(listener.address());
+  const auto other_peer = listener.accept();
+  runner.until([&] { return other.connected == 1; });
+  const auto bytes = pattern(8 << 20);
+  ::send(peer->descriptor(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  other_peer->send("me too");
+  runner.turns(1);
+  EXPECT_EQ(other.received, "me too");
+  EXPECT_LE(side->received.size(), 5 * Loop::kReceiveBytes);
+}
+
+TEST_F(ClientTransport, DeliversLeftOverInputAgainWhenAsked) {
+  side->takes_all = false;
+  peer->send("abc");
+  runner.until([&] { return side->inputs == 1; });
+  side->takes_all = true;
+  side->transport.deliver_again();
+  EXPECT_EQ(side->inputs, 1);
+  runner.until([&] { return side->received == "abc"; });
+}
+
+// ---- Ends ----
+
+TEST_F(ClientTransport, TellsTheEndBehindAllThatWasSent) {
+  peer->send("last words");
+  peer->shutdown();
+  runner.until([&] { return side->ended; });
+  EXPECT_EQ(side->received, "last words");
+  EXPECT_FALSE(side->transport.is_truncated());
+  EXPECT_EQ(side->failures, 0);
+  side->transport.write(as_bytes("half-closed"));
+  EXPECT_EQ(peer->receive(11), "half-closed");
+}
+
+TEST_F(ClientTransport, AnEndBehindUnreadInputIsToldWhenItIsReached) {
+  side->transport.want_input(false);
+  peer->send("abc");
+  peer->shutdown();
+  runner.turns(5);
+  EXPECT_FALSE(side->transport.at_end());
+  side->transport.want_input(true);
+  runner.until([&] { return side->ended; });
+  EXPECT_EQ(side->received, "abc");
+}
+
+TEST_F(ClientTransport, OurEndFollowsAllOutput) {
+  const auto bytes = pattern(3 << 20);
+  side->transport.write(as_bytes(bytes));
+  side->transport.shutdown_output();
+  EXPECT_EQ(peer->receive_to_end(), bytes);
+}
+
+TEST_F(ClientTransport, NothingIsWrittenBehindOurEnd) {
+  side->transport.write(as_bytes("a"));
+  side->transport.shutdown_output();
+  side->transport.write(as_bytes("b"));
+  EXPECT_EQ(peer->receive_to_end(), "a");
+}
+
+TEST_F(ClientTransport, AResetFails) {
+  peer->reset();
+  runner.until([&] { return side->failures == 1; });
+  EXPECT_EQ(side->failure->reason, Reason::kUpstreamClosed);
+  EXPECT_FALSE(side->ended);
+  EXPECT_FALSE(side->transport.is_open());
+}
+
+TEST_F(ClientTransport, WhatAServerSaidBeforeItsResetIsReadFirst) {
+  side->transport.want_input(false);
+  peer->send("why");
+  runner.turns(3);
+  peer->reset();
+  runner.turns(3);
+  EXPECT_EQ(side->failures, 0) << "what it said is still to be read";
+  side->transport.want_input(true);
+  runner.until([&] { return side->failures == 1; });
+  EXPECT_EQ(side->received, "why");
+  EXPECT_FALSE(side->ended) << "a reset is no end";
+}
+
+TEST_F(ClientTransport, AnAnswerIsReadThoughOutputFailed) {
+  side->transport.want_input(false);
+  side->transport.write(as_bytes("a request"));
+  runner.turns(2);
+  peer->send("no");
+  peer->reset();  // with our bytes unread
+  const auto large = pattern(1 << 20);
+  side->transport.write(as_bytes(large));
+  runner.turns(3);
+  EXPECT_EQ(side->transport.pending_output(), 0U) << "nobody will take it";
+  EXPECT_EQ(side->failures, 0);
+  side->transport.want_input(true);
+  runner.until([&] { return side->failures == 1; });
+  EXPECT_EQ(side->received, "no");
+}
+
+TEST_F(ClientTransport, ACloseIsHeardByThePeerAndByNobodyElse) {
+  side->transport.close();
+  runner.turns(3);
+  EXPECT_TRUE(peer->is_at_end());
+  EXPECT_EQ(side->inputs + side->failures, 0);
+}
+
+TEST_F(ServerTransport, AClientThatResetsIsGoneThoughNobodyReads) {
+  side->transport.want_input(false);
+  peer->send("unread");
+  runner.turns(3);
+  peer->reset();
+  runner.until([&] { return side->failures == 1; });
+  EXPECT_EQ(side->failure->reason, Reason::kClientGone);
+}
+
+TEST_F(ServerTransport, AResetOfOursIsSeenAsOne) {
+  side->transport.write(as_bytes("half an answer"));
+  side->transport.close_with_reset();
+  char byte = 0;
+  errno = 0;
+  EXPECT_LT(::recv(peer->descriptor(), &byte, 1, 0), 0);
+  EXPECT_EQ(errno, ECONNRESET);
+}
+
+TEST_F(ServerTransport, BothEndsShutIsNoFailure) {
+  side->transport.shutdown_output();
+  runner.turns(2);
+  peer->send("still here");
+  peer->shutdown();
+  runner.until([&] { return side->ended; });
+  EXPECT_EQ(side->received, "still here");
+  runner.turns(3);
+  EXPECT_EQ(side->failures, 0);
+}
+
+// ---- Output ----
+
+TEST_F(ClientTransport, SmallPiecesOfATurnGoOutTogether) {
+  for (const auto* piece : {"HTTP/1.1 200 OK\r\n", "\r\n", "body"}) side->transport.write(as_bytes(piece));
+  EXPECT_FALSE(peer->has_input()) << "not before the turn ends";
+  runner.turns(1);
+  char buffer[64];
+  EXPECT_EQ(::recv(peer->descriptor(), buffer, sizeof buffer, MSG_DONTWAIT), 23);
+}
+
+TEST_F(ClientTransport, FlushSendsAtOnce) {
+  side->transport.write(as_bytes("now"));
+  side->transport.flush();
+  EXPECT_TRUE(peer->has_input());
+}
+
+TEST_F(ClientTransport, MuchOutputArrivesWholeAndInOrder) {
+  std::string expected;
+  for (const std::size_t size : {1UL, 100UL, 5'000UL, 70'000UL, 3UL, 16'384UL, 2'000'000UL, 9UL}) {
+    const auto piece = pattern(size);
+    side->transport.write(as_bytes(piece));
+    expected += piece;
+  }
+  EXPECT_EQ(peer->receive(expected.size()), expected);
+  runner.until([&] { return side->transport.pending_output() == 0; });
+  EXPECT_EQ(side->transport.bytes_sent(), expected.size());
+}
+
+TEST_F(ClientTransport, TellsWhenThePeerTakesNoMoreAndWhenItDoesAgain) {
+  std::size_t written = 0;
+  const auto piece = pattern(1 << 20);
+  while (side->transport.pending_output() < Transport::kHighWater) {
+    side->transport.write(as_bytes(piece));
+    written += piece.size();
+    runner.turns(1);
+  }
+  EXPECT_GE(side->blocked, 1);
+  EXPECT_EQ(side->writable, 0);
+  const auto stuck_since = side->transport.last_progress();
+  runner.for_at_least(50ms);
+  EXPECT_EQ(side->transport.last_progress(), stuck_since);
+  std::size_t received = 0;
+  while (received < written) received += peer->receive(std::min<std::size_t>(written - received, 65'536)).size();
+  runner.until([&] { return side->writable == 1; });
+  EXPECT_GT(side->transport.last_progress(), stuck_since);
+}
+
+// ---- TLS ----
+
+class TlsTransport : public testing::Test, private Acceptor::User {
+ protected:
+  TlsTransport() : acceptor(runner, *this, Acceptor::listen(*Address::parse("127.0.0.1", 0)).value()) {
+    context.reset(SSL_CTX_new(TLS_server_method()));
+    const auto certificate = authority.certificate({.names = {"a.test"}});
+    SSL_CTX_use_certificate(context.get(), certificate->pairs().front().leaf.get());
+    SSL_CTX_use_PrivateKey(context.get(), certificate->pairs().front().key.get());
+  }
+  void SetUp() override {
+    acceptor.start();
+    client.emplace(runner);
+    client->transport.connect(acceptor.local());
+    client->transport.start_tls(test::client_of(any.get(), "a.test"));
+    runner.until([&] { return client->connected == 1 && server && server->connected == 1; });
+  }
+  void on_accept(int descriptor, const Address&) override {
+    server.emplace(runner);
+    server->transport.open(descriptor);
+    UniqueSsl ssl(SSL_new(context.get()));
+    SSL_set_accept_state(ssl.get());
+    server->transport.start_tls(std::move(ssl));
+  }
+  void on_accept_failed(int) override {}
+
+  LoopRunner runner;
+  test::TestAuthority authority;
+  SslPtr<SSL_CTX> context;
+  SslPtr<SSL_CTX> any = test::any_client();
+  std::optional<Side> client;
+  std::optional<Side> server;
+  Acceptor acceptor;
+};
+
+TEST_F(TlsTransport, CarriesBytesBothWays) {
+  client->transport.write(as_bytes("ping"));
+  runner.until([&] { return server->received == "ping"; });
+  server->transport.write(as_bytes("pong"));
+  runner.until([&] { return client->received == "pong"; });
+  EXPECT_EQ(server->transport.tls()->server_name(), "a.test");
+  EXPECT_GT(client->transport.bytes_sent(), 4U) << "as they go on the wire";
+}
+
+TEST_F(TlsTransport, MuchArrivesWholeAndInOrder) {
+  std::string expected;
+  for (const std::size_t size : {1UL, 16'383UL, 16'384UL, 16'385UL, 5UL, 1'000'000UL, 40'000UL, 2UL}) {
+    const auto piece = pattern(size);
+    server->transport.write(as_bytes(piece));
+    expected += piece;
+  }
+  runner.until([&] { return client->received.size() >= expected.size(); });
+  EXPECT_EQ(client->received, expected);
+}
+
+TEST_F(TlsTransport, SmallPiecesShareARecord) {
+  const auto before = server->transport.bytes_sent();
+  for (int i = 0; i < 10; ++i) server->transport.write(as_bytes("0123456789"));
+  runner.until([&] { return client->received.size() == 100; });
+  EXPECT_LT(server->transport.bytes_sent() - before, 150U);
+}
+
+TEST_F(TlsTransport, LeftOverPlaintextIsKept) {
+  client->takes_all = false;
+  client->takes = 1;
+  const auto bytes = pattern(100'000);
+  server->transport.write(as_bytes(bytes));
+  runner.until([&] { return client->received.size() + client->transport.input().size() == bytes.size(); });
+  client->takes_all = true;
+  client->transport.deliver_again();
+  runner.until([&] { return client->received.size() == bytes.size(); });
+  EXPECT_EQ(client->received, bytes);
+}
+
+TEST_F(TlsTransport, AGoodbyeIsATrustedEnd) {
+  server->transport.write(as_bytes("all of it"));
+  server->transport.shutdown_output();
+  runner.until([&] { return client->ended; });
+  EXPECT_EQ(client->received, "all of it");
+  EXPECT_FALSE(client->transport.is_truncated());
+}
+
+TEST_F(TlsTransport, AnEndWithoutGoodbyeIsNot) {
+  server->transport.write(as_bytes("some of it"));
+  server->transport.flush();
+  server->transport.close();
+  runner.until([&] { return client->ended; });
+  EXPECT_EQ(client->received, "some of it");
+  EXPECT_TRUE(client->transport.is_truncated());
+}
+
+TEST_F(TlsTransport, BackPressureReachesThePeer) {
+  client->transport.want_input(false);
+  const auto piece = pattern(1 << 20);
+  std::size_t written = 0;
+  for (int i = 0; i < 64 && server->transport.pending_output() < Transport::kHighWater; ++i) {
+    server->transport.write(as_bytes(piece));
+    written += piece.size();
+    runner.turns(3);
+  }
+  EXPECT_LT(written, 64U << 20);
+  EXPECT_LE(client->received.size(), 100'000U);
+  client->transport.want_input(true);
+  runner.until([&] { return client->received.size() == written; });
+  EXPECT_GE(server->writable, 1);
+}
+
+TEST_F(TlsTransport, GarbageInsteadOfAHandshakeFails) {
+  server.reset();
+  const auto stranger = test::connect_to(runner, acceptor.local());
+  runner.until([&] { return server.has_value(); });
+  stranger->send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+  runner.until([&] { return server->failures == 1; });
+  EXPECT_EQ(server->failure->reason, Reason::kBadHandshake);
+  EXPECT_EQ(server->connected, 0);
+}
+
+TEST_F(TlsTransport, AHangUpDuringTheHandshakeFails) {
+  server.reset();
+  const auto stranger = test::connect_to(runner, acceptor.local());
+  runner.until([&] { return server.has_value(); });
+  stranger->send("\x16\x03\x01");
+  stranger->shutdown();
+  runner.until([&] { return server->failures == 1; });
+  EXPECT_EQ(server->failure->reason, Reason::kBadHandshake);
+}
+
+TEST_F(TlsTransport, ARecordThatWasTamperedWithFails) {
+  const auto stranger = test::connect_to(runner, acceptor.local());
+  server.reset();
+  runner.until([&] { return server.has_value(); });
+  // A record of application data on a connection that has agreed on nothing.
+  stranger->send(std::string("\x17\x03\x03\x00\x05hello", 10));
+  runner.until([&] { return server->failures == 1; });
+  EXPECT_EQ(server->received, "");
+}
+
+}  // namespace
+}  // namespace hybridge
