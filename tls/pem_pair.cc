@@ -234,7 +234,7 @@ std::size_t memory_of(const Certificate::Pair& pair) {
   const auto one = [](const X509* certificate) {
     return kDecoded + static_cast<std::size_t>(std::max(0, i2d_X509(certificate, nullptr)));
   };
-  std::size_t bytes = sizeof pair + one(pair.leaf.get()) + (pair.type == KeyType::kRsa ? 6'000u : 2'500u);
+  std::size_t bytes = sizeof pair + one(pair.leaf.get()) + (pair.type == KeyType::kRsa ? 6'000u : 3'500u);
   for (int i = 0; i < sk_X509_num(pair.intermediates.get()); ++i) {
     bytes += one(sk_X509_value(pair.intermediates.get(), i));
   }

@@ -43,14 +43,14 @@ std::string_view server_name_of(SSL* ssl) {
 
 }  // namespace
 
-// What is known of a connection besides its SSL. Owned by the SSL (as its extra data), which may die at any time.
+// What is known of a connection until it has its certificate. Owned by the SSL (as its extra data), which may die at
+// any time.
 struct ServerContext::Connection {
   SSL* ssl = nullptr;
   ServerContext* context = nullptr;
   HandshakeListener* listener = nullptr;
   std::uint64_t ticket = 0;  // under which it waits for a certificate; 0: it does not
   bool is_loaded = false;    // what it waited for has come: `loaded`, or nothing
-  bool has_certificate = false;
   std::shared_ptr<const CachedCertificate> loaded;
 };
 
@@ -82,7 +82,14 @@ struct ServerContext::Callbacks {
 
   static int client_hello(SSL* ssl, int* alert, void*) {
     auto* connection = static_cast<Connection*>(SSL_get_ex_data(ssl, index()));
-    return connection->context->choose_certificate(*connection, alert);
+    // Again, for the second ClientHello that a HelloRetryRequest brings (RFC 8446 4.1.2: it names the same server).
+    if (!connection) return SSL_CLIENT_HELLO_SUCCESS;
+    const int result = connection->context->choose_certificate(*connection, alert);
+    if (result == SSL_CLIENT_HELLO_SUCCESS) {
+      const std::unique_ptr<Connection> done(connection);
+      SSL_set_ex_data(ssl, index(), nullptr);
+    }
+    return result;
   }
 
   // That there is a callback makes OpenSSL confirm the name and keep it in TLS 1.2 sessions.
@@ -184,10 +191,8 @@ std::size_t ServerContext::waiting() const {
   return waiting_->connections.size();
 }
 
-// May run several times for a connection: again after a wait, and for the second ClientHello that a HelloRetryRequest
-// brings (RFC 8446 4.1.2: it names the same server).
+// Runs again after a wait, and whenever somebody asks while it waits.
 int ServerContext::choose_certificate(Connection& connection, int* alert) {
-  if (connection.has_certificate) return SSL_CLIENT_HELLO_SUCCESS;
   if (connection.ticket != 0) return SSL_CLIENT_HELLO_RETRY;
   if (connection.is_loaded) {
     const auto loaded = std::move(connection.loaded);
@@ -254,7 +259,6 @@ int ServerContext::put(Connection& connection, const Certificate* certificate, i
   // Without it a ticket of one certificate's site would resume, unverified, for another's: on TLS 1.2 and 1.3.
   const auto session_context = certificate->session_context();
   SSL_set_session_id_context(ssl, session_context.data(), static_cast<unsigned>(session_context.size()));
-  connection.has_certificate = true;
   return SSL_CLIENT_HELLO_SUCCESS;
 }
 

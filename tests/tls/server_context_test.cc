@@ -3,7 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/tls/tls_server_fixture.h"
@@ -202,6 +210,83 @@ TEST_F(ServerContextTest, KeepsItsWitsWithOnePlaceAtHand) {
     EXPECT_EQ(shown("b.example"), "b.example");
   }
   EXPECT_EQ(context_->counts().waited, 2u);
+}
+
+ServerOptions few_at_hand() {
+  ServerOptions options;
+  options.certificates_at_hand = 4;
+  return options;
+}
+
+// A worker with a thread of its own, as far as TLS is concerned.
+class Worker final : public HandshakeListener {
+ public:
+  Worker(CertificateCache& cache, const std::shared_ptr<const CertificateTable>& table)
+      : context_(ServerContext::make(few_at_hand(), cache, [this](std::function<void()> work) {
+                   const std::lock_guard lock(mutex_);
+                   posted_.push_back(std::move(work));
+                   arrived_.notify_one();
+                 }).value()) {
+    context_->set_table(table);
+  }
+
+  void on_certificate_ready() override { ready_ = true; }
+
+  // The common name that a client of `name` is shown.
+  std::string shown(const std::string& name) {
+    TlsPair tls(test::client_of(client_.get(), name), context_->accept(this));
+    tls.shake_hands();
+    while (tls.server_step == TlsEngine::Step::kNeedsCertificate) {
+      for (ready_ = false; !ready_;) run_one();
+      tls.server_step = tls.server.handshake({});
+      tls.finish();
+    }
+    return test::peer_of(tls.client.engine().ssl());
+  }
+
+ private:
+  void run_one() {
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [this] { return !posted_.empty(); });
+    const auto work = std::move(posted_.front());
+    posted_.pop_front();
+    lock.unlock();
+    work();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<std::function<void()>> posted_;
+  bool ready_ = false;
+  SslPtr<SSL_CTX> client_ = test::any_client();
+  std::unique_ptr<ServerContext> context_;
+};
+
+TEST_F(ServerContextTest, WorkersShareCertificatesFromTheirThreads) {
+  for (int i = 0; i < 8; ++i) store("h" + std::to_string(i) + ".example");
+  std::mutex mutex;
+  std::vector<std::jthread> loaders;
+  CertificateCache cache([this](const std::string& name) -> Result<PemPairs> { return store_.at(name); },
+                         [&](std::function<void()> work) {
+                           const std::lock_guard lock(mutex);
+                           loaders.emplace_back(std::move(work));
+                         },
+                         {.bytes = 5 * default_->memory()});  // fewer than there are: some are loaded again
+  std::atomic<int> right = 0;
+  {
+    std::vector<std::jthread> workers;
+    for (int worker = 0; worker < 3; ++worker) {
+      workers.emplace_back([&, worker] {
+        Worker mine(cache, table_);
+        for (int i = 0; i < 40; ++i) {
+          const auto name = "h" + std::to_string((i * 3 + worker) % 8) + ".example";
+          if (mine.shown(name) == name) ++right;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(right, 3 * 40);
+  EXPECT_GT(cache.counts().evictions, 0u);
 }
 
 // Protocols and versions.
