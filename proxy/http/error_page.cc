@@ -43,8 +43,10 @@ std::string_view page_of(int status, Reason reason) {
   }
 }
 
-// What the small page says, by status.
-std::string_view sentence_of(int status) {
+// What the small page and a problem without details of its own say: a site's status, else by the HTTP status.
+std::string_view sentence_of(Reason reason, int status) {
+  if (reason == Reason::kSuspended || reason == Reason::kSuspendedSaas) return "This site is suspended.";
+  if (reason == Reason::kDeactivated) return "This site is deactivated.";
   if (status < 300) return "All is well.";
   if (status < 400) return "What you asked for is at another address; your browser is on its way there.";
   switch (status) {
@@ -95,7 +97,7 @@ std::string small_page(int status, const Error& error, std::string_view request_
       "opacity:.8}</style>\n</head>\n<body>\n<main>\n<h1>";
   append_html_escaped(out, phrase);
   out += "</h1>\n<p>";
-  out += sentence_of(status);
+  out += sentence_of(error.reason, status);
   out += "</p>\n";
   if (is_clients_fault(status) && !error.detail.empty()) {
     out += "<p>";
@@ -120,7 +122,7 @@ std::string problem(int status, const Error& error, std::string_view request_id)
   out += R"(,"code":")";
   out += code(error.reason);
   out += R"(","detail":")";
-  append_json_escaped(out, error.detail.empty() ? sentence_of(status) : std::string_view(error.detail));
+  append_json_escaped(out, error.detail.empty() ? sentence_of(error.reason, status) : std::string_view(error.detail));
   out += R"(","request_id":")";
   append_json_escaped(out, request_id);
   out += "\"}\n";

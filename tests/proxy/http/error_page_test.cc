@@ -206,6 +206,12 @@ TEST_F(AnswerTest, ServesThePageOfTheReasonOrStatus) {
   }
 }
 
+TEST_F(AnswerTest, TellsProgramsTheStatusOfTheSite) {
+  EXPECT_EQ(text(boost::json::parse(json(Reason::kSuspended).body), "detail"), "This site is suspended.");
+  EXPECT_EQ(text(boost::json::parse(json(Reason::kSuspendedSaas).body), "detail"), "This site is suspended.");
+  EXPECT_EQ(text(boost::json::parse(json(Reason::kDeactivated).body), "detail"), "This site is deactivated.");
+}
+
 TEST_F(AnswerTest, ServesAnUpstreamsStatusUnderItsOwn) {
   const auto answer = make_answer(pages_, 429, make_error(Reason::kUpstreamStatus), true, "r");
   EXPECT_EQ(answer.status, 429);
