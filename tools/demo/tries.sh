@@ -1,6 +1,6 @@
 # What the demonstration shows: the lines that tools/run prints, and what --check expects of them and of some more.
 #
-# Sourced by tools/run, whose variables it reads: ca, directory, edge, config, token, hybridge and the ports.
+# Sourced by tools/run, whose variables it reads: ca, directory, edge, config, token, hybridge, hybridge_pid, the ports.
 # shellcheck shell=bash disable=SC2154
 
 site() { printf 'https://%s:%s' "$1" "$https_port"; }
@@ -166,6 +166,21 @@ try_the_admin_side() {
     '"host":"late\.demo\.localhost".*"status":402'
 }
 
+# Last: asked to end, it does so by itself and in order.
+try_the_end() {
+  local status=0 tries
+  kill -TERM "$hybridge_pid" 2>/dev/null || true
+  for ((tries = 0; tries < 150; tries++)); do
+    is_running "$hybridge_pid" || break
+    sleep 0.1
+  done
+  kill -KILL "$hybridge_pid" 2>/dev/null || true
+  wait "$hybridge_pid" 2>/dev/null || status=$?
+  hybridge_pid=
+  try 'TERM ends it in order' "echo status $status" '^status 0$'
+  [[ $failed == 0 ]] || printf 'The end of what Hybridge logged:\n%s\n' "$(tail -n 20 "$edge/hybridge.log")"
+}
+
 try_everything() {
   define_lines
   try_the_lines
@@ -173,10 +188,7 @@ try_everything() {
   try_what_passes
   try_what_is_refused
   try_the_admin_side
-  if [[ $failed -gt 0 ]]; then
-    printf 'The end of what Hybridge logged:\n'
-    tail -n 20 "$edge/hybridge.log"
-  fi
+  try_the_end
   printf '%s passed, %s failed\n' "$passed" "$failed"
   [[ $failed == 0 ]]
 }
