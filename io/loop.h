@@ -37,7 +37,8 @@ class Loop {
   Loop(const Loop&) = delete;
 
   void run();  // until stop()
-  // One turn of it, which waits at most so many milliseconds (-1: for as long as nothing happens). True: stop() was seen.
+  // One turn of it, which waits at most so many milliseconds (-1: for as long as nothing happens). True: stop() was
+  // seen.
   bool turn(int at_most);
   // Any thread. run() returns at the end of the turn in which it is seen; posted work before it is done.
   void stop();
@@ -52,7 +53,7 @@ class Loop {
   bool is_in_loop_thread() const;
 
   void bury(std::unique_ptr<Buried> dead) { graveyard_.push_back(std::move(dead)); }
-  void destroy_buried();  // outside run(): before what the buried refer to goes
+  void destroy_buried();                       // outside run(): before what the buried refer to goes
   void defer_flush(Transport& transport);      // at the end of this turn's batch
   void defer_handshake(Transport& transport);  // a few a turn, so that a flood of them starves nobody
 

@@ -57,7 +57,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   std::span<const std::uint8_t> input() const { return input_; }
   void consume(std::size_t bytes);
   bool at_end() const { return at_end_ && input_.empty(); }  // FIN or close_notify came, and all before it was taken
-  bool at_end_of_bytes() const { return at_end_; }  // the same, but input() may still hold some of them
+  bool at_end_of_bytes() const { return at_end_; }           // the same, but input() may still hold some of them
   bool has_unread_input() const { return readiness_.readable; }  // in the kernel, as far as is known
   // The end came without TLS's close_notify: whoever frames by the end must not trust it (RFC 8446 6.1).
   bool is_truncated() const { return is_truncated_; }
@@ -95,7 +95,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   void driver_received(std::span<const std::uint8_t> bytes);
   void driver_end();
   void driver_progressed(std::size_t bytes);  // this much output went out
-  void driver_sent();        // the peer takes output again
+  void driver_sent();                         // the peer takes output again
   void driver_blocked();
   void driver_failed(int error);
   void driver_deliver();  // left-over input is wanted again, or a failure is to be told

@@ -83,8 +83,9 @@ TEST(HeadScanner, CountsFieldsBeforeTheHeadIsWhole) {
 }
 
 TEST(HeadScanner, GivesUpstreamFaultsTheirOwnReasons) {
-  EXPECT_EQ(as_upstream_fault(make_error(Reason::kHeaderTooLarge, "x")),
-            make_error(Reason::kUpstreamHeadTooLarge, "x"));
+  EXPECT_EQ(as_upstream_fault(make_error(Reason::kHeaderTooLarge, "limits.header_bytes")),
+            make_error(Reason::kUpstreamHeadTooLarge,
+                       "the server's head is larger than limits.upstream_header_bytes, or has too many fields"));
   EXPECT_EQ(as_upstream_fault(make_error(Reason::kTooManyHeaders, "x")).reason, Reason::kUpstreamHeadTooLarge);
   EXPECT_EQ(as_upstream_fault(make_error(Reason::kTargetTooLong, "x")).reason, Reason::kUpstreamHeadTooLarge);
   EXPECT_EQ(as_upstream_fault(make_error(Reason::kBadHeader, "x")).reason, Reason::kUpstreamMalformed);

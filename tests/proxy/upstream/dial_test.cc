@@ -41,6 +41,9 @@ class SamePort {
   SamePort(std::string_view ip, std::uint16_t port) {
     const auto address = *Address::parse(ip, port);
     descriptor_ = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+    // A connection of some other test may have the port at its end.
+    const int on = 1;
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     is_listening_ = ::bind(descriptor_, address.data(), address.size()) == 0 && ::listen(descriptor_, 16) == 0;
   }
   ~SamePort() { ::close(descriptor_); }
