@@ -247,6 +247,8 @@ void Transport::advance_handshake() {
   if (!is_open()) return;
   tls_->feed(early);
   read_tls();
+  // Wanted from within on_input(): the driver's receive is not on the stack here, so it would not look again.
+  if (is_open() && wants_input()) loop_.driver().want_input(*this);
 }
 
 void Transport::read_tls() {

@@ -199,6 +199,8 @@ void Http1Connection::begin(std::size_t head_bytes, std::optional<Error> fault) 
   // Not reading is what holds back a client that sends more than is asked for.
   transport_->want_input(false);
   timer_.disarm();
+  // The answer before this one may still wait to be taken, and nobody says again that it is blocked.
+  if (transport_->pending_output() > 0) on_blocked();
   spawn(tell());
 }
 

@@ -25,7 +25,9 @@ void watch_peer(int descriptor, Duration write_idle) {
   set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, 60);
   set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, 15);
   set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 4);
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(write_idle).count();
+  // Behind our own deadline, which knows what it waited for and says so.
+  const auto kernels = write_idle + std::chrono::seconds(10);
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(kernels).count();
   set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(milliseconds));
 }
 
@@ -346,7 +348,8 @@ void UpstreamConnection::on_input() {
 }
 
 void UpstreamConnection::on_writable() {
-  blocked_since_ = kNever;
+  // A queue that has fallen low is not empty yet, and nobody says again that the rest of it is blocked.
+  if (transport_.pending_output() == 0) blocked_since_ = kNever;
   resume_writer();
 }
 

@@ -164,6 +164,7 @@ UpstreamEndpoint* UpstreamServer::choose(std::span<UpstreamEndpoint* const> trie
 }
 
 Error UpstreamServer::down() const {
+  if (endpoints_.empty()) return make_error(Reason::kUpstreamDown, server_->name + " has no endpoints");
   auto retry_at = kNever;
   for (const auto& endpoint : endpoints_) retry_at = std::min(retry_at, endpoint->health().retry_at());
   const auto left = std::chrono::ceil<std::chrono::seconds>(retry_at - shared_.loop.now()).count();

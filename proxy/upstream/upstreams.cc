@@ -1,11 +1,12 @@
 #include "proxy/upstream/upstreams.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace hybridge {
 
 namespace {
-constexpr auto kSweepEvery = std::chrono::seconds(10);
+constexpr Duration kSweepEvery = std::chrono::seconds(10);
 }
 
 Upstreams::Upstreams(Loop& loop, const UpstreamSettings& settings, Resolver& resolver, UpstreamTls& tls,
@@ -14,7 +15,7 @@ Upstreams::Upstreams(Loop& loop, const UpstreamSettings& settings, Resolver& res
       shared_{.loop = loop, .settings = settings_, .resolver = resolver, .observer = observer},
       tls_(tls),
       sweep_(loop.timers(), *this) {
-  sweep_.arm(loop.now() + kSweepEvery);
+  arm();
 }
 
 Upstreams::~Upstreams() = default;
@@ -40,11 +41,15 @@ void Upstreams::close_idle() {
 
 void Upstreams::on_timer() {
   const auto now = shared_.loop.now();
-  std::erase_if(servers_, [now](const auto& entry) {
-    return entry.second->is_unused() && now - entry.second->last_used() >= kForgetAfter;
+  std::erase_if(servers_, [&](const auto& entry) {
+    return entry.second->is_unused() && now - entry.second->last_used() >= settings_.forget_after;
   });
   for (const auto& [name, server] : servers_) server->sweep();
-  sweep_.arm(now + kSweepEvery);
+  arm();
+}
+
+void Upstreams::arm() {
+  sweep_.arm(shared_.loop.now() + std::min(kSweepEvery, settings_.forget_after));
 }
 
 }  // namespace hybridge

@@ -22,9 +22,6 @@ class Resolver;
 
 class Upstreams final : private Timer::Owner {
  public:
-  // A server that was not used for this long, and to which nothing is connected, is forgotten (its health with it).
-  static constexpr auto kForgetAfter = std::chrono::minutes(5);
-
   // `observer` may be nullptr; all of them outlive this.
   Upstreams(Loop& loop, const UpstreamSettings& settings, Resolver& resolver, UpstreamTls& tls,
             UpstreamObserver* observer);
@@ -32,7 +29,7 @@ class Upstreams final : private Timer::Owner {
   Upstreams(const Upstreams&) = delete;
 
   // By name; a pointer other than the one seen last is taken as a change of the server. Valid while it is used: until
-  // kForgetAfter has passed without a lease.
+  // UpstreamSettings::forget_after has passed without a lease.
   UpstreamServer& find(const std::shared_ptr<const Server>& server);
   UpstreamServer* find(std::string_view name);  // nullptr: not in use
 
@@ -44,6 +41,7 @@ class Upstreams final : private Timer::Owner {
 
  private:
   void on_timer() override;
+  void arm();
 
   UpstreamSettings settings_;
   UpstreamEndpoint::Shared shared_;

@@ -29,6 +29,7 @@ struct Side final : Transport::User {
   void on_connected() override {
     ++connected;
     transport.want_input(wants);
+    if (!greeting.empty()) transport.write(as_bytes(greeting));
   }
   void on_input() override {
     ++inputs;
@@ -37,6 +38,7 @@ struct Side final : Transport::User {
     received += as_text(bytes.first(count));
     transport.consume(count);
     ended = transport.at_end();
+    if (wants_once_there_is_some) transport.want_input(true);
     if (stops_after && received.size() >= *stops_after) transport.want_input(false);
   }
   void on_writable() override { ++writable; }
@@ -54,9 +56,11 @@ struct Side final : Transport::User {
   int failures = 0;
   bool ended = false;
   bool wants = true;
+  bool wants_once_there_is_some = false;
   bool takes_all = true;
   std::size_t takes = 0;
   std::optional<std::size_t> stops_after;
+  std::string greeting;  // written when it is connected
   std::string received;
   std::optional<Error> failure;
 };
@@ -400,6 +404,8 @@ class TlsTransport : public testing::Test, private Acceptor::User {
   }
   void on_accept(int descriptor, const Address&) override {
     server.emplace(runner);
+    server->wants = !server_waits;
+    server->wants_once_there_is_some = server_waits;
     server->transport.open(descriptor);
     UniqueSsl ssl(SSL_new(context.get()));
     SSL_set_accept_state(ssl.get());
@@ -411,10 +417,21 @@ class TlsTransport : public testing::Test, private Acceptor::User {
   test::TestAuthority authority;
   SslPtr<SSL_CTX> context;
   SslPtr<SSL_CTX> any = test::any_client();
+  bool server_waits = false;  // with wanting input, until some has come with the handshake
   std::optional<Side> client;
   std::optional<Side> server;
   Acceptor acceptor;
 };
+
+TEST_F(TlsTransport, InputThatCameWithTheHandshakeIsFollowedByTheRest) {
+  server_waits = true;
+  client.emplace(runner);
+  client->greeting = pattern(1'000'000);
+  client->transport.connect(acceptor.local());
+  client->transport.start_tls(test::client_of(any.get(), "a.test"));
+  runner.until([&] { return server->received.size() == client->greeting.size(); });
+  EXPECT_EQ(server->received, client->greeting);
+}
 
 TEST_F(TlsTransport, CarriesBytesBothWays) {
   client->transport.write(as_bytes("ping"));

@@ -356,6 +356,30 @@ std::size_t answer_more_than_is_taken(DownstreamWorld& world, DownstreamWorld::S
   return bytes;
 }
 
+TEST(Http1Connection, CutsAPipeliningClientThatTakesNothing) {
+  DownstreamWorld world({.settings = {.write_idle = 300ms}});
+  const auto client = world.connect();
+  client->limit_buffers(16 * 1024);
+  client->send(std::string(kGet) + std::string(kGet));
+  auto& first = world.next_story();
+  first.stream.write_head(head_of(200, chunked()));
+  const std::string piece(64 * 1024, 'x');
+  while (world.runner.loop().chunks().in_use() < 6) {
+    const Outcome<Result<bool>> written{write_piece(first.stream, piece)};
+    ASSERT_TRUE(written.is_there());
+    world.runner.turns(3);
+  }
+  first.stream.finish();
+  first.end();
+  // The second begins while the first one's end is stuck: the deadline must hold for it, too.
+  auto& second = world.next_story();
+  second.stream.write_head(head_of(200, chunked()));
+  Outcome<Result<bool>> written{write_for_ever(second.stream)};
+  world.runner.until([&] { return written.is_there(); });
+  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
+  second.end();
+}
+
 TEST(Http1Connection, CutsAnUntakenEndOfAnAnswerVisibly) {
   // The story has ended; what the client does not take is all that is left, and HTTP/1.0 knows the end by the close.
   DownstreamWorld world({.settings = {.write_idle = 300ms}});
