@@ -38,6 +38,9 @@ struct UpstreamSettings {
   Duration retry_after_max = std::chrono::seconds{10};  // up to this
 
   Duration resolve_again = std::chrono::seconds{30};  // names of endpoints, while they are in use
+
+  // A server that was not used for this long, and to which nothing is connected, is forgotten, its health with it.
+  Duration forget_after = std::chrono::minutes{5};
 };
 
 // Told what happens to connections and servers of one worker, on its thread, for its counters.
