@@ -355,7 +355,9 @@ void UpstreamConnection::on_writable() {
 
 void UpstreamConnection::on_blocked() {
   blocked_since_ = loop_.now();
-  arm();
+  // What was not taken is queued only after this call: next_due() would not see it yet.
+  const auto due = blocked_since_ + settings_.write_idle;
+  if (due < timer_.deadline()) timer_.arm(due);
 }
 
 void UpstreamConnection::on_failed(const Error& error) {

@@ -171,6 +171,16 @@ TEST(Tunnel, EndsWhenItsHalfClosedHalfIsAllThatIsLeftAndIdle) {
   tunnel.expect_end(Reason::kTunnelIdle);
 }
 
+TEST(Tunnel, EndsWhenBothDirectionsWaitForTheClient) {
+  TunnelWorld tunnel({.tune = [](Config& config) { config.timeouts.tunnel_idle = 300ms; }});
+  tunnel.client.limit_buffers(64 * 1024);
+  tunnel.server.send_until_blocked(std::string(256 * 1024, 's'), 200'000'000);
+  EXPECT_TRUE(tunnel.server.await_end());
+  tunnel.client.receive_to_end();
+  EXPECT_TRUE(tunnel.client.was_reset());
+  tunnel.expect_end(Reason::kTunnelIdle);
+}
+
 TEST(Tunnel, HoldsBackWhoSendsMoreThanIsTaken) {
   TunnelWorld tunnel;
   tunnel.client.limit_buffers(64 * 1024);

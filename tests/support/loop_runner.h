@@ -34,8 +34,8 @@ class Outcome {
   explicit Outcome(Task<T> task) { spawn(run(std::move(task), *this)); }
   Outcome(const Outcome&) = delete;
   bool is_there() const { return value_.has_value(); }
-  T& operator*() { return *value_; }
-  T* operator->() { return &*value_; }
+  T& operator*() { return value_.value(); }  // throws, and so fails the test, when it is not there
+  T* operator->() { return &value_.value(); }
 
  private:
   static Task<void> run(Task<T> task, Outcome& outcome) {
