@@ -208,7 +208,6 @@ int status_of(Reason reason) {
     case Reason::kUpstreamClosed:
     case Reason::kUpstreamMalformed:
     case Reason::kUpstreamHeadTooLarge:
-    case Reason::kUpstreamIdle:
     case Reason::kUpstreamTruncated:
     case Reason::kUpstreamStatus:
       return 502;
@@ -220,6 +219,7 @@ int status_of(Reason reason) {
       return 503;
     case Reason::kUpstreamConnectTimeout:
     case Reason::kUpstreamHeadTimeout:
+    case Reason::kUpstreamIdle:
       return 504;
     case Reason::kVersionNotSupported:
       return 505;
