@@ -26,6 +26,8 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener {
     up.start(pump_up());
     co_await pump_down();
     co_await up.join();
+    // end() may have brought us here: it has to leave this object before the object goes.
+    if (is_ending_) co_await has_ended_.wait();
     exchange_.stream.set_gone_listener(nullptr);
     co_return ended_;
   }
@@ -75,13 +77,15 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener {
   void on_timer() override { end(Reason::kTunnelIdle); }
   void on_client_gone() override { end(Reason::kClientGone); }
 
-  // The first end is the reason; it ends the other direction too. The upstream's goes last: with it the whole story may
-  // end, and this object with it.
+  // The first end is the reason; it ends the other direction too. Either call may end both, and with them run().
   void end(Reason reason) {
     if (ended_ != Reason::kOk) return;
     ended_ = reason;
+    is_ending_ = true;
     exchange_.stream.reset(reason);
     upstream_.abort(make_error(reason, "the tunnel ended"));
+    is_ending_ = false;
+    has_ended_.resume();  // the last: nothing of this is left when it returns
   }
 
   Exchange& exchange_;
@@ -89,6 +93,8 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener {
   Timer timer_;
   Duration idle_;
   Reason ended_ = Reason::kOk;
+  bool is_ending_ = false;
+  Waiter has_ended_;
 };
 }  // namespace
 
