@@ -417,7 +417,7 @@ TEST_F(UpstreamConnectionTest, TheWaitForTheHeadBeginsWithTheRequestsEnd) {
 
 TEST_F(UpstreamConnectionTest, AnAnswerThatStopsIsGivenUp) {
   UpstreamSettings settings;
-  settings.response_idle = 200ms;
+  settings.response_idle = 500ms;
   lease.release();
   begin(settings);
   ask(*lease);
@@ -425,7 +425,7 @@ TEST_F(UpstreamConnectionTest, AnAnswerThatStopsIsGivenUp) {
   peer->receive_until("\r\n\r\n");
   peer->send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
   for (int i = 0; i < 4; ++i) {
-    world->runner.for_at_least(100ms);
+    world->runner.for_at_least(200ms);
     peer->send("x");
   }
   EXPECT_FALSE(answer.is_there()) << "each piece begins the time-out again";

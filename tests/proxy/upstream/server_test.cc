@@ -152,7 +152,7 @@ TEST(UpstreamServer, ObeysTheServersKeepAliveTimeout) {
   run_request(world, std::move(lease), *peer, "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n");
   const auto began = Clock::now();
   world.runner.until([&] { return server.idle() == 0; });
-  EXPECT_LT(Clock::now() - began, 1s);
+  EXPECT_LT(Clock::now() - began, 4s);
   EXPECT_GE(Clock::now() - began, 700ms);
 }
 
@@ -183,7 +183,7 @@ TEST(UpstreamServer, AnIdleConnectionOnWhichBytesComeIsGoneAtOnce) {
 
 TEST(UpstreamServer, UnsafeRequestsGoOnlyByConnectionsIdleForLessThanHalfTheTime) {
   UpstreamSettings settings;
-  settings.idle = 1s;
+  settings.idle = 3s;
   UpstreamWorld world(settings);
   ScriptedServer listener(world.runner);
   auto& server = world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(listener)}));
@@ -193,7 +193,7 @@ TEST(UpstreamServer, UnsafeRequestsGoOnlyByConnectionsIdleForLessThanHalfTheTime
   lease = world.lease(server, false);
   EXPECT_TRUE(lease->is_reused()) << "just given back";
   run_request(world, std::move(lease), *peer);
-  world.runner.for_at_least(550ms);
+  world.runner.for_at_least(1550ms);
   ASSERT_EQ(server.idle(), 1U);
   lease = world.lease(server, false);
   EXPECT_FALSE(lease->is_reused());
@@ -407,7 +407,7 @@ TEST(UpstreamServer, TunnelsHoldNoRequestUpButHaveABoundOfTheirOwn) {
 TEST(UpstreamServer, ADeadServerFailsFastAfterAFewTries) {
   UpstreamSettings settings;
   settings.failures = 2;
-  settings.retry_after = 300ms;
+  settings.retry_after = 1s;
   UpstreamWorld world(settings);
   ScriptedServer listener(world.runner);
   auto& server = world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(listener)}));
@@ -423,7 +423,7 @@ TEST(UpstreamServer, ADeadServerFailsFastAfterAFewTries) {
   EXPECT_EQ(server.in_use(), 0U);
 
   listener.start_again();
-  world.runner.for_at_least(300ms);
+  world.runner.for_at_least(1s);
   Waiting probe(server, "a.test");
   Waiting meanwhile(server, "a.test");
   ASSERT_TRUE(meanwhile.has_failed()) << "one probe is enough";
