@@ -1,10 +1,14 @@
 // What becomes of a request when its server, or the way to it, fails: status, reason, retries, and what was repeated.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "tests/support/edge_world.h"
+#include "tests/support/origin.h"
 
 namespace hybridge::test {
 namespace {
@@ -179,6 +183,74 @@ TEST(Faults, FailsFastWhileAServerIsLeftAloneAndComesBack) {
     body = client.response().body;
     return body == "back";
   });
+}
+
+// A server that answers no knock: nobody accepts, and no more are let into the queue before it.
+class DeafServer {
+ public:
+  DeafServer() : server_("127.0.0.1", 0) {
+    for (int i = 0; i < 3; ++i) {
+      fillers_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      ::connect(fillers_.back(), server_.address().data(), server_.address().size());
+    }
+  }
+  ~DeafServer() {
+    for (const int filler : fillers_) ::close(filler);
+  }
+  const Address& address() const { return server_.address(); }
+
+ private:
+  PeerServer server_;
+  std::vector<int> fillers_;
+};
+
+TEST(Faults, SaysThatConnectingTookTooLong) {
+  DeafServer deaf;
+  EdgeWorld world({.tune = [](Config& config) { config.timeouts.connect = 300ms; }});
+  world.set_server("f1.test", {deaf.address()});
+  world.set_site("a.test", "f1.test");
+  auto client = world.connect();
+  client.send(get("/"));
+  expect_refusal(client.response(), 504, "upstream_connect_timeout");
+}
+
+TEST(Faults, ForgetsARequestWhoseClientLeftWhileItsServerWasConnectedTo) {
+  DeafServer deaf;
+  EdgeWorld world;
+  world.set_server("f1.test", {deaf.address()});
+  world.set_site("a.test", "f1.test");
+  auto client = world.connect();
+  client.send(post("/", "body"));
+  eventually([&] { return world.upstream_connections(UpstreamState::kConnecting) == 1; });
+  client.reset();
+  eventually([&] { return world.in_flight() == 0; });
+  EXPECT_EQ(world.ended(Reason::kClientGone), 1u);
+}
+
+TEST(Faults, CostOtherServersNothing) {
+  PeerServer dead;  // takes connections and requests, and never answers
+  Origin alive(ok("alive", "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n"));
+  EdgeWorld world({.tune = [](Config& config) {
+    config.limits.upstream_connections = 10;
+    config.limits.upstream_waiting = 20;
+  }});
+  world.set_server("f1.test", {dead.address()});
+  world.set_site("a.test", "f1.test");
+  world.set_server("f2.test", {alive.address()});
+  world.set_site("b.test", "f2.test");
+  std::vector<Peer> stuck;
+  for (int i = 0; i < 60; ++i) {
+    stuck.push_back(world.connect());
+    stuck.back().send(get("/stuck"));
+  }
+  // A share of the bounds each, and no more: the rest is told so at once.
+  eventually([&] {
+    return world.ended(Reason::kServerBusy) > 0 && world.in_flight() + static_cast<std::int64_t>(world.ended()) == 60;
+  });
+  EXPECT_LE(world.in_flight(), 30);
+  LoadClient client(world.http, "GET / HTTP/1.1\r\nHost: b.test\r\n\r\n");
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(client.get(), 200);
+  for (auto& peer : stuck) peer.reset();
 }
 
 TEST(Faults, SaysThatAServerGaveNoAnswerInTime) {

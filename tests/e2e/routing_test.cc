@@ -215,6 +215,40 @@ TEST(Routing, TakesTheHostOfAnAbsoluteTarget) {
   EXPECT_EQ(client.response().status, 400);
 }
 
+TEST(Routing, NeverTakesTheBodyOfARequestItAnswersForAnotherOne) {
+  const std::string hidden = "GET /hidden HTTP/1.1\r\nHost: a.test\r\n\r\n";
+  const std::string next = get("/next");
+  const auto is_carried_alone = [&](const std::string& bytes, bool in_pieces) {
+    EdgeWorld world(with_domain());
+    PeerServer upstream;
+    world.serve(upstream);
+    auto client = world.connect();
+    if (in_pieces) {
+      const auto head_end = bytes.find("\r\n\r\n") + 4;
+      client.send(bytes.substr(0, head_end));
+      EXPECT_EQ(client.response().status, 307);
+      client.send_until_blocked(bytes.substr(head_end), bytes.size());
+      EXPECT_TRUE(client.await_end());  // where the body ends was not to be known
+      EXPECT_FALSE(upstream.has_caller());
+      return;
+    }
+    client.send(bytes);
+    EXPECT_EQ(client.response().status, 307);
+    auto server = upstream.accept();
+    EXPECT_TRUE(server.receive_until("\r\n\r\n").starts_with("GET /next "));
+    server.send(ok("next"));
+    EXPECT_EQ(client.response().body, "next");
+  };
+  const auto by_length = "POST /x HTTP/1.1\r\nHost: nobody.test\r\nContent-Length: " + std::to_string(hidden.size()) +
+                         "\r\n\r\n" + hidden + next;
+  const auto by_chunks = "POST /x HTTP/1.1\r\nHost: nobody.test\r\nTransfer-Encoding: chunked\r\n\r\n26\r\n" + hidden +
+                         "\r\n0\r\n\r\n" + next;
+  for (const bool in_pieces : {false, true}) {
+    is_carried_alone(by_length, in_pieces);
+    is_carried_alone(by_chunks, in_pieces);
+  }
+}
+
 TEST(Routing, RefusesWhatItDoesNotSpeak) {
   EdgeWorld world;
   PeerServer upstream;

@@ -120,6 +120,9 @@ TEST(Acceptor, PausesWhenDescriptorsRunOutAndGoesOnLater) {
   Accepted accepted;
   Acceptor acceptor(runner, accepted, listen_anywhere());
   acceptor.start();
+  // UBSan looks at an object's type with descriptors of its own, once a type: before there are none.
+  static_cast<Acceptor::User&>(accepted).on_accept_failed(0);
+  accepted.errors.clear();
   const auto client = test::connect_to(runner, acceptor.local());
   rlimit allowed;
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &allowed), 0);

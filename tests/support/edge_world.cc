@@ -69,6 +69,25 @@ void EdgeWorld::publish(Snapshot::Builder builder) {
   live.get_future().wait();
 }
 
+void EdgeWorld::set_certificate(const std::string& name) {
+  const auto certificate = authority.certificate({.names = {name}});
+  table_ = table_.with(name, CertificateTable::describe(name, *certificate, ++revision_));
+  std::promise<void> live;
+  edge->publish(std::make_shared<const CertificateTable>(table_), [&live] { live.set_value(); });
+  live.get_future().wait();
+}
+
+void EdgeWorld::set_config(const std::function<void(Config&)>& tune,
+                           std::shared_ptr<const Certificate> default_certificate) {
+  Config config = *config_;
+  tune(config);
+  config_ = std::make_shared<const Config>(std::move(config));
+  edge->publish(Standing{.config = config_,
+                         .pages = std::make_shared<const http::Pages>(http::Pages::load("").value()),
+                         .default_certificate = std::move(default_certificate)});
+  publish(Snapshot::Builder(*snapshot_));  // comes behind it
+}
+
 void EdgeWorld::set_server(const std::string& name, const std::vector<Address>& endpoints,
                            const std::function<void(Server&)>& tune) {
   Server server;

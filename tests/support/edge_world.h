@@ -49,6 +49,8 @@ class EdgeWorld {
     set_site("a.test", "f1.test");
   }
   void publish(Snapshot::Builder builder);
+  void set_certificate(const std::string& name);  // its own, of `authority`; loaded at first use
+  void set_config(const std::function<void(Config&)>& tune, std::shared_ptr<const Certificate> default_certificate);
   const Snapshot& snapshot() const { return *snapshot_; }
   void stop();  // as at the end of the process
 
@@ -75,6 +77,7 @@ class EdgeWorld {
   std::vector<std::thread> loads_;
   std::unique_ptr<CertificateCache> certificates_;
   std::unique_ptr<Resolver> resolver_;
+  CertificateTable table_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
   std::uint64_t revision_ = 0;
 };

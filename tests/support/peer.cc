@@ -97,9 +97,9 @@ Peer Peer::connect_to(const Address& address) {
   return Peer(descriptor);
 }
 
-bool Peer::start_tls(const std::string& name) {
+bool Peer::start_tls(const std::string& name, SSL_SESSION* session) {
   context_ = any_client();
-  ssl_ = client_of(context_.get(), name);
+  ssl_ = client_of(context_.get(), name, session);
   SSL_set_fd(ssl_.get(), descriptor_);
   const auto deadline = SteadyClock::now() + kLimit;
   for (;;) {

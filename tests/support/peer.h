@@ -37,7 +37,8 @@ class Peer {
 
   static Peer connect_to(const Address& address);
   // As a client of TLS that believes everybody; false: refused.
-  bool start_tls(const std::string& name);
+  bool start_tls(const std::string& name, SSL_SESSION* session = nullptr);
+  SSL* ssl() { return ssl_.get(); }
 
   void send(std::string_view bytes);
   // As much as is taken within a moment without anybody reading; how many bytes.
