@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 namespace hybridge {
 
@@ -77,6 +78,13 @@ void ChunkQueue::consume(std::size_t bytes) {
       if (!first_) last_ = nullptr;
     }
   }
+}
+
+void ChunkQueue::swap(ChunkQueue& other) noexcept {
+  assert(&pool_ == &other.pool_);
+  std::swap(first_, other.first_);
+  std::swap(last_, other.last_);
+  std::swap(size_, other.size_);
 }
 
 void ChunkQueue::clear() {

@@ -49,6 +49,7 @@ class ChunkQueue {
   std::size_t peek(iovec* pieces, std::size_t max) const;
   void consume(std::size_t bytes);  // from the front
   void clear();
+  void swap(ChunkQueue& other) noexcept;  // of the same pool
 
   std::size_t size() const { return size_; }  // bytes
   bool empty() const { return size_ == 0; }

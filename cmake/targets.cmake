@@ -1,7 +1,7 @@
 # hybridge_library(FOLDER DEPENDENCIES...): one library of a folder's sources (not of its subfolders), named
 # hybridge_<folder> with / as _. Dependencies are folders too.
 set(hybridge_external_base Boost::headers OpenSSL::Crypto spdlog::spdlog Threads::Threads)
-set(hybridge_external_io OpenSSL::SSL)
+set(hybridge_external_io OpenSSL::SSL hybridge_liburing)
 set(hybridge_external_routing Boost::json)
 set(hybridge_external_tls OpenSSL::SSL)
 set(hybridge_external_proxy_http Boost::json OpenSSL::Crypto)

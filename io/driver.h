@@ -1,5 +1,5 @@
-// What a loop needs of the kernel: readiness or completion turned into calls on transports and acceptors. There is
-// one driver today (epoll); an io_uring driver is another implementation of this interface and nothing above changes.
+// What a loop needs of the kernel: readiness (epoll) or completion (io_uring) turned into calls on transports and
+// acceptors. Nothing above knows which of both it is.
 //
 // Owned by its Loop; that thread only, but wake().
 #pragma once
@@ -7,6 +7,7 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "base/error.h"
 
@@ -20,12 +21,18 @@ struct ReadyHook : boost::intrusive::list_base_hook<boost::intrusive::link_mode<
 struct FlushHook : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {};
 struct HandshakeHook : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {};
 
+enum class DriverKind : std::uint8_t { kEpoll, kRing };
+
+// "" or why the kernel does not allow io_uring here.
+std::string ring_refusal();
+
 class Driver {
  public:
   virtual ~Driver() = default;
 
   // Waits at most `milliseconds` (-1: for ever) and hands what happened to transports and acceptors.
   virtual void turn(int milliseconds) = 0;
+  virtual void end_run() {}            // the thread leaves: what was decided is still carried out
   virtual bool has_ready() const = 0;  // something can go on without waiting
   virtual void wake() = 0;             // any thread: ends a turn's wait
 

@@ -5,13 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
 
 #include "io/acceptor.h"
 #include "io/loop.h"
+#include "io/socket_send.h"
 #include "io/transport.h"
 
 namespace hybridge {
@@ -26,13 +26,6 @@ epoll_event make_event(std::uint32_t events, void* object, Tag tag) {
   event.events = events;
   event.data.u64 = reinterpret_cast<std::uintptr_t>(object) | tag;
   return event;
-}
-
-int pending_error(int descriptor) {
-  int error = 0;
-  socklen_t length = sizeof error;
-  getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
-  return error;
 }
 }  // namespace
 
@@ -143,8 +136,7 @@ void EpollDriver::on_event(Transport& transport, std::uint32_t events) {
   if (events & (EPOLLIN | EPOLLRDHUP)) readiness.readable = true;
   if ((events & EPOLLOUT) && !readiness.writable) {
     readiness.writable = true;
-    transport.flush();
-    transport.driver_sent();
+    transport.flush_from_loop();
   }
   if (transport.is_open()) receive(transport);
 }
@@ -178,44 +170,11 @@ void EpollDriver::receive(Transport& transport) {
 }
 
 std::size_t EpollDriver::send(Transport& transport, std::span<const std::uint8_t> more) {
-  std::size_t sent_of_more = 0;
   auto& readiness = transport.readiness();
-  while (readiness.writable && (!transport.output().empty() || sent_of_more < more.size())) {
-    std::array<iovec, 17> pieces;
-    auto count = transport.output().peek(pieces.data(), pieces.size() - 1);
-    const auto queued = transport.output().size();
-    std::size_t offered = 0;
-    for (std::size_t i = 0; i < count; ++i) offered += pieces[i].iov_len;
-    if (offered == queued && sent_of_more < more.size()) {
-      const auto rest = more.subspan(sent_of_more);
-      pieces[count++] = {const_cast<std::uint8_t*>(rest.data()), rest.size()};
-      offered += rest.size();
-    }
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = count;
-    const auto sent = ::sendmsg(transport.descriptor(), &message, MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      readiness.writable = false;
-      if (errno == EAGAIN) {
-        transport.driver_blocked();
-      } else {
-        transport.driver_send_failed(errno);
-      }
-      break;
-    }
-    const auto from_queue = std::min(static_cast<std::size_t>(sent), queued);
-    transport.output().consume(from_queue);
-    sent_of_more += static_cast<std::size_t>(sent) - from_queue;
-    transport.driver_progressed(static_cast<std::size_t>(sent));
-    if (static_cast<std::size_t>(sent) < offered) {
-      // The send buffer is full; the edge will tell.
-      readiness.writable = false;
-      transport.driver_blocked();
-    }
-  }
-  return sent_of_more;
+  if (!readiness.writable) return 0;
+  const auto sent = send_at_once(transport, more);
+  readiness.writable = sent.takes_more;  // if not, the edge will tell
+  return sent.of_more;
 }
 
 }  // namespace hybridge

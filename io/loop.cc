@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "io/epoll_driver.h"
+#include "io/ring_driver.h"
 #include "io/transport.h"
 
 namespace hybridge {
@@ -16,7 +17,13 @@ std::int64_t nanoseconds(TimePoint time) {
 }
 }  // namespace
 
-Loop::Loop() : driver_(std::make_unique<EpollDriver>(*this)) {}
+Loop::Loop(DriverKind driver) {
+  if (driver == DriverKind::kRing) {
+    driver_ = std::make_unique<RingDriver>(*this);
+  } else {
+    driver_ = std::make_unique<EpollDriver>(*this);
+  }
+}
 
 Loop::~Loop() {
   destroy_buried();
@@ -33,6 +40,7 @@ void Loop::destroy_buried() {
 void Loop::run() {
   while (!turn(-1)) {
   }
+  driver_->end_run();
   stopping_.store(false, std::memory_order_relaxed);
 }
 
@@ -116,7 +124,7 @@ void Loop::flush_and_bury() {
   while (!unflushed_.empty()) {
     auto& transport = static_cast<Transport&>(unflushed_.front());
     unflushed_.pop_front();
-    transport.loop_flush();
+    transport.flush_from_loop();
   }
   destroy_buried();
 }

@@ -1,5 +1,5 @@
-// A worker's event loop: one driver (epoll) for its sockets, a timer wheel, work posted by other threads, and the
-// buffers that its connections share. Nothing in it is a lock on the way of a request.
+// A worker's event loop: one driver (epoll or io_uring) for its sockets, a timer wheel, work posted by other threads,
+// and the buffers that its connections share. Nothing in it is a lock on the way of a request.
 //
 // Owned by a worker (or the control side); everything but post(), stop() and stalled_for() is for the thread in run()
 // only. A turn: wait, take what came in (one transport at a time), a bounded number of handshakes, timers, posted
@@ -32,7 +32,7 @@ class Buried {
 
 class Loop {
  public:
-  Loop();
+  explicit Loop(DriverKind driver = DriverKind::kEpoll);
   ~Loop();
   Loop(const Loop&) = delete;
 

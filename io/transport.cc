@@ -133,9 +133,13 @@ void Transport::flush() {
   if (shutdown_wanted_ && output_.empty()) finish_shutdown();
 }
 
-void Transport::loop_flush() {
+void Transport::flush_from_loop() {
   flush();
   driver_sent();
+  if (is_open() && shutdown_done_ && !shutdown_told_) {
+    shutdown_told_ = true;
+    user_->on_shut_down();
+  }
 }
 
 void Transport::shutdown_output() {
@@ -158,12 +162,6 @@ void Transport::close() {
   if (ReadyHook::is_linked()) ReadyHook::unlink();
   if (FlushHook::is_linked()) FlushHook::unlink();
   if (HandshakeHook::is_linked()) HandshakeHook::unlink();
-  if (staged_) loop_.chunks().give(std::exchange(staged_, nullptr));
-  staged_size_ = 0;
-  output_.clear();
-  kept_ = {};
-  input_ = {};
-  tls_.reset();
   if (is_open()) {
     if (broken_ == 0 || !is_connecting_) {
       loop_.driver().remove(*this);
@@ -172,6 +170,12 @@ void Transport::close() {
     }
     descriptor_ = -1;
   }
+  if (staged_) loop_.chunks().give(std::exchange(staged_, nullptr));
+  staged_size_ = 0;
+  output_.clear();
+  kept_ = {};
+  input_ = {};
+  tls_.reset();
 }
 
 void Transport::close_with_reset() {

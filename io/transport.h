@@ -21,6 +21,7 @@
 namespace hybridge {
 
 class Loop;
+struct RingWatch;
 
 class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
  public:
@@ -33,6 +34,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
     virtual void on_input() = 0;                     // input() has grown, or at_end() became true
     virtual void on_writable() = 0;                  // pending_output() has fallen below half of kHighWater
     virtual void on_blocked() = 0;                   // the peer takes no more for now (start a deadline)
+    virtual void on_shut_down() = 0;                 // behind shutdown_output(): all output and the FIN are sent
     virtual void on_failed(const Error& error) = 0;  // reset, hang-up, TLS fault; nothing comes after it
 
    protected:
@@ -88,6 +90,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
     bool peer_done = false;  // a FIN is in the receive queue, behind whatever is there
   };
   Readiness& readiness() { return readiness_; }
+  RingWatch*& ring_watch() { return ring_watch_; }  // what the ring driver knows of it
   ChunkQueue& output() { return output_; }
   bool wants_input() const { return wants_input_ && !at_end_; }
   bool is_connecting() const { return is_connecting_; }
@@ -105,7 +108,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   // wanted. A client that resets is gone at once.
   bool reads_before_failing() const { return is_client_ && is_connected_ && !at_end_; }
   void driver_send_failed(int error);
-  void loop_flush();
+  void flush_from_loop();  // and tells the user what has come of it
   void loop_handshake();
 
  private:
@@ -122,6 +125,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   User* user_;
   int descriptor_ = -1;
   Readiness readiness_;
+  RingWatch* ring_watch_ = nullptr;
   bool is_connecting_ : 1 = false;
   bool is_connected_ : 1 = false;
   bool is_client_ : 1 = false;
@@ -133,6 +137,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   bool was_blocked_ : 1 = false;  // output once stood above the high-water mark: tell when it has fallen
   bool shutdown_wanted_ : 1 = false;
   bool shutdown_done_ : 1 = false;
+  bool shutdown_told_ : 1 = false;
   int broken_ = 0;  // errno of a send that failed, to be told from the loop
 
   std::span<const std::uint8_t> input_;

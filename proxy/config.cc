@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "base/host_name.h"
+#include "io/driver.h"
 #include "proxy/config_reader.h"
 
 namespace hybridge {
@@ -186,7 +187,10 @@ void read_log_level(ConfigSection& section, Config::LogLevel& level) {
 void read_io(ConfigSection& section, Config::Io& io) {
   section.choice<Config::Io>("io", io,
                              {{"auto", Config::Io::kAuto}, {"ring", Config::Io::kRing}, {"epoll", Config::Io::kEpoll}});
-  if (io == Config::Io::kRing) section.refuse("io", "ring is not available in this build, use auto or epoll");
+  if (io != Config::Io::kRing) return;
+  if (const auto refusal = ring_refusal(); !refusal.empty()) {
+    section.refuse("io", "ring: the kernel does not allow io_uring here (" + refusal + "): use auto or epoll");
+  }
 }
 
 void read_root(ConfigSection& root, Config& config) {

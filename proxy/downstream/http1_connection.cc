@@ -237,11 +237,6 @@ void Http1Connection::linger() {
   state_ = State::kLingering;
   linger_until_ = downstream_.loop().now() + kLingerTotal;
   transport_->shutdown_output();
-  transport_->flush();
-  if (transport_->at_end_of_bytes() && transport_->pending_output() == 0) {
-    bury();
-    return;
-  }
   transport_->consume(transport_->input().size());
   transport_->want_input(true);
   timer_.arm(downstream_.loop().now() + kLingerIdle);
@@ -260,6 +255,11 @@ void Http1Connection::on_writable() {
 void Http1Connection::on_blocked() {
   const auto deadline = downstream_.loop().now() + downstream_.settings().write_idle;
   if (timer_.deadline() > deadline) timer_.arm(deadline);
+}
+
+void Http1Connection::on_shut_down() {
+  // Both sides have said all they had to say.
+  if (state_ == State::kLingering && transport_->at_end_of_bytes()) bury();
 }
 
 void Http1Connection::on_failed(const Error& error) {

@@ -45,6 +45,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void on_input() override;
   void on_writable() override;
   void on_blocked() override;
+  void on_shut_down() override;
   void on_failed(const Error& error) override;
   void on_timer() override;
 

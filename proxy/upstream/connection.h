@@ -164,6 +164,7 @@ class UpstreamConnection final
   void on_input() override;
   void on_writable() override;
   void on_blocked() override;
+  void on_shut_down() override {}
   void on_failed(const Error& error) override;
   void on_timer() override;
 

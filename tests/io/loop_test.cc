@@ -16,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(Loop, RunsPostedWorkInItsOrderBeforeItStops) {
-  Loop loop;
+  Loop loop(test::driver_kind());
   std::string order;
   loop.post([&] { order += 'a'; });
   loop.post([&] { order += 'b'; });
@@ -26,7 +26,7 @@ TEST(Loop, RunsPostedWorkInItsOrderBeforeItStops) {
 }
 
 TEST(Loop, WorkPostedByWorkRunsInALaterTurn) {
-  Loop loop;
+  Loop loop(test::driver_kind());
   std::string order;
   loop.post([&] {
     loop.post([&] {
@@ -41,7 +41,7 @@ TEST(Loop, WorkPostedByWorkRunsInALaterTurn) {
 }
 
 TEST(Loop, PostWakesALoopThatWaits) {
-  Loop loop;
+  Loop loop(test::driver_kind());
   std::thread thread([&] { loop.run(); });
   std::atomic<int> count{0};
   for (int i = 0; i < 1000; ++i) {
@@ -56,7 +56,7 @@ TEST(Loop, PostWakesALoopThatWaits) {
 }
 
 TEST(Loop, ManyThreadsPostAndEachKeepsItsOrder) {
-  Loop loop;
+  Loop loop(test::driver_kind());
   constexpr int kThreads = 4;
   constexpr int kEach = 2000;
   std::vector<std::vector<int>> seen(kThreads);
@@ -81,7 +81,7 @@ TEST(Loop, ManyThreadsPostAndEachKeepsItsOrder) {
 }
 
 TEST(Loop, KnowsItsThread) {
-  Loop loop;
+  Loop loop(test::driver_kind());
   EXPECT_FALSE(loop.is_in_loop_thread());
   bool inside = false;
   loop.post([&] { inside = loop.is_in_loop_thread(); });
@@ -102,7 +102,7 @@ TEST(Loop, FiresTimersWhileItWaits) {
     Timer timer;
     TimePoint fired_at{};
   };
-  Loop loop;
+  Loop loop(test::driver_kind());
   Alarm alarm(loop);
   const auto began = Clock::now();
   alarm.timer.arm(began + 150ms);
@@ -116,7 +116,7 @@ TEST(Loop, DestroysTheBuriedAtTheEndOfTheTurn) {
     ~Body() override { gone = true; }
     bool& gone;
   };
-  Loop loop;
+  Loop loop(test::driver_kind());
   bool gone = false;
   bool was_there = false;
   loop.post([&] {
@@ -142,7 +142,7 @@ TEST(Loop, TheBuriedMayBuryOthers) {
   };
   int gone = 0;
   {
-    Loop loop;
+    Loop loop(test::driver_kind());
     loop.bury(std::make_unique<Body>(loop, 3, gone));
     loop.turn(0);
     EXPECT_EQ(gone, 4);
@@ -152,7 +152,7 @@ TEST(Loop, TheBuriedMayBuryOthers) {
 }
 
 TEST(Loop, SaysForHowLongATurnHasBeenRunning) {
-  Loop loop;
+  Loop loop(test::driver_kind());
   EXPECT_EQ(loop.stalled_for(), Duration::zero());
   Duration during{};
   loop.post([&] {
@@ -168,7 +168,7 @@ TEST(Loop, SaysForHowLongATurnHasBeenRunning) {
 }
 
 TEST(Loop, CanRunAgainAfterAStop) {
-  Loop loop;
+  Loop loop(test::driver_kind());
   loop.stop();
   loop.run();
   int count = 0;

@@ -1,5 +1,7 @@
 #include "tests/support/edge_world.h"
 
+#include "tests/support/loop_runner.h"
+
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -14,6 +16,7 @@ EdgeWorld::EdgeWorld(Options options) {
   Config config;
   config.listen.https = {*Address::parse("127.0.0.1", 0)};
   config.listen.http = {*Address::parse("127.0.0.1", 0)};
+  config.io = driver_kind() == DriverKind::kRing ? Config::Io::kRing : Config::Io::kEpoll;
   config.redirect_to_https = false;
   config.access_log.path = directory_ / "access.log";
   config.upstream.tls.ca = directory_ / "ca.pem";

@@ -1,6 +1,14 @@
 #include "tests/support/loop_runner.h"
 
+#include <cstdlib>
+#include <string_view>
+
 namespace hybridge::test {
+
+DriverKind driver_kind() {
+  const char* wanted = std::getenv("HYBRIDGE_TEST_IO");
+  return wanted && std::string_view(wanted) == "ring" ? DriverKind::kRing : DriverKind::kEpoll;
+}
 
 bool LoopRunner::until(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
   const auto deadline = Clock::now() + limit;

@@ -13,6 +13,9 @@
 
 namespace hybridge::test {
 
+// What loops are driven by in this run of the tests: HYBRIDGE_TEST_IO=ring asks for io_uring.
+DriverKind driver_kind();
+
 class LoopRunner {
  public:
   Loop& loop() { return loop_; }
@@ -24,7 +27,7 @@ class LoopRunner {
   void for_at_least(std::chrono::milliseconds time);  // by the loop's own clock
 
  private:
-  Loop loop_;
+  Loop loop_{driver_kind()};
 };
 
 // What a task gave, once it has ended.
