@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -86,12 +87,15 @@ LoadClient::~LoadClient() {
 }
 
 std::size_t LoadClient::receive_some(char* to, std::size_t bytes) {
-  if (ssl_) {
+  for (;;) {
     std::size_t count = 0;
-    return SSL_read_ex(ssl_.get(), to, bytes, &count) == 1 ? count : 0;
+    if (ssl_) {
+      if (SSL_read_ex(ssl_.get(), to, bytes, &count) == 1) return count;
+    } else if (const auto received = ::recv(descriptor_, to, bytes, 0); received >= 0) {
+      return static_cast<std::size_t>(received);
+    }
+    if (errno != EINTR) return 0;  // a ring that ends interrupts the thread that made it
   }
-  const auto count = ::recv(descriptor_, to, bytes, 0);
-  return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 
 bool LoadClient::send(std::string_view bytes) {

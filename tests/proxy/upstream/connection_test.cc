@@ -125,7 +125,7 @@ TEST_F(UpstreamConnectionTest, SaysWhetherAnyByteWasGivenToTheKernel) {
   EXPECT_FALSE(lease->has_written());
   lease->write_head("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
   EXPECT_FALSE(lease->has_written()) << "only queued";
-  world->runner.turns(1);
+  world->runner.turns(2);
   EXPECT_TRUE(lease->has_written());
   EXPECT_FALSE(lease->has_received());
 }
