@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,9 +23,6 @@ constexpr unsigned kSubmissions = 1024;
 constexpr unsigned kCompletions = 4096;
 // Completions of one turn; what is beyond has its turn next, behind what these cause.
 constexpr unsigned kCompletionsPerTurn = 512;
-constexpr unsigned kBuffers = 128;
-constexpr std::size_t kBufferBytes = 16 * 1024;
-constexpr int kBufferGroup = 0;
 constexpr std::size_t kFrames = 128;
 // This much is sent by a call of its own, while it is warm in the cache.
 constexpr std::size_t kSendAtOnce = 64 * 1024;
@@ -39,12 +35,6 @@ static_assert(alignof(RingWatch) > kOperationMask);
 [[noreturn]] void fail(int error, const char* what) {
   throw std::system_error(error, std::generic_category(), what);
 }
-
-void* reserve(std::size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) fail(errno, "no memory for the ring's buffers");
-  return memory;
-}
 }  // namespace
 
 std::string ring_refusal() {
@@ -53,13 +43,19 @@ std::string ring_refusal() {
   parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
   const int created = io_uring_queue_init_params(4, &ring, &parameters);
   if (created < 0) return std::strerror(-created);
+  std::string refusal;
+  try {
+    const ReceiveBuffers buffers(ring);
+  } catch (const std::system_error& error) {
+    refusal = error.what();
+  }
   io_uring_queue_exit(&ring);
-  return {};
+  return refusal;
 }
 
 RingDriver::RingDriver(Loop& loop) : loop_(loop) {
   create_ring();
-  provide_buffers();
+  buffers_.emplace(ring_);
   frames_.reserve(kFrames);
   event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event_ < 0) fail(errno, "no descriptor is left for an event loop (ulimit -n)");
@@ -70,8 +66,6 @@ RingDriver::~RingDriver() {
   io_uring_queue_exit(&ring_);
   for (const int descriptor : closing_) ::close(descriptor);
   ::close(event_);
-  munmap(buffer_ring_, kBuffers * sizeof(io_uring_buf));
-  munmap(buffers_, kBuffers * kBufferBytes);
 }
 
 void RingDriver::create_ring() {
@@ -82,29 +76,6 @@ void RingDriver::create_ring() {
   parameters.cq_entries = kCompletions;
   const int created = io_uring_queue_init_params(kSubmissions, &ring_, &parameters);
   if (created < 0) fail(-created, "the kernel does not allow io_uring");
-}
-
-void RingDriver::provide_buffers() {
-  buffers_ = static_cast<std::uint8_t*>(reserve(kBuffers * kBufferBytes));
-  buffer_ring_ = static_cast<io_uring_buf_ring*>(reserve(kBuffers * sizeof(io_uring_buf)));
-  io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uintptr_t>(buffer_ring_);
-  registration.ring_entries = kBuffers;
-  registration.bgid = kBufferGroup;
-  const int registered = io_uring_register_buf_ring(&ring_, &registration, 0);
-  if (registered < 0) fail(-registered, "the kernel takes no ring of buffers");
-  io_uring_buf_ring_init(buffer_ring_);
-  for (unsigned id = 0; id < kBuffers; ++id) give_back(id);
-}
-
-std::span<std::uint8_t> RingDriver::buffer(std::uint32_t id) {
-  return {buffers_ + id * kBufferBytes, kBufferBytes};
-}
-
-void RingDriver::give_back(std::uint32_t buffer_id) {
-  io_uring_buf_ring_add(buffer_ring_, buffer(buffer_id).data(), kBufferBytes, static_cast<unsigned short>(buffer_id),
-                        io_uring_buf_ring_mask(kBuffers), 0);
-  io_uring_buf_ring_advance(buffer_ring_, 1);
 }
 
 void RingDriver::begin_run() {
@@ -230,8 +201,8 @@ void RingDriver::on_received(RingWatch& watch, int result, std::uint32_t flags) 
   if (has_ended) watch.is_receiving = watch.is_stopping = false;
   if (result > 0) {
     const std::uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
-    if (watch.transport) take(watch, buffer(id).first(static_cast<std::size_t>(result)));
-    give_back(id);
+    if (watch.transport) take(watch, (*buffers_)[id].first(static_cast<std::size_t>(result)));
+    buffers_->give_back(id);
   } else if (watch.transport && result != -ENOBUFS && result != -ECANCELED) {
     end_receiving(watch, -result);
     return;
@@ -457,7 +428,7 @@ void RingDriver::receive(RingWatch& watch) {
   auto& submission = next_submission();
   io_uring_prep_recv_multishot(&submission, watch.descriptor, nullptr, 0, 0);
   submission.flags |= IOSQE_BUFFER_SELECT;
-  submission.buf_group = kBufferGroup;
+  submission.buf_group = ReceiveBuffers::kGroup;
   track(submission, watch, Operation::kReceive);
   watch.is_receiving = true;
 }

@@ -11,11 +11,13 @@
 #include <array>
 #include <boost/intrusive/list.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/chunk.h"
 #include "io/driver.h"
+#include "io/receive_buffers.h"
 
 namespace hybridge {
 
@@ -68,7 +70,6 @@ class RingDriver final : public Driver {
   };
 
   void create_ring();
-  void provide_buffers();
   void begin_run();
   void submit();
   void wait(int milliseconds);
@@ -97,15 +98,12 @@ class RingDriver final : public Driver {
 
   RingWatch& take_watch(int descriptor);
   void release(RingWatch& watch);  // an operation of it has ended
-  std::span<std::uint8_t> buffer(std::uint32_t id);
-  void give_back(std::uint32_t buffer_id);
 
   Loop& loop_;
   io_uring ring_{};
   int event_ = -1;  // eventfd of wake()
   bool is_running_ = false;
-  io_uring_buf_ring* buffer_ring_ = nullptr;
-  std::uint8_t* buffers_ = nullptr;
+  std::optional<ReceiveBuffers> buffers_;
   std::vector<MessageFrame> frames_;  // of sends in several pieces, until they are submitted
   std::vector<int> closing_;          // descriptors whose close is not submitted yet
   std::vector<std::unique_ptr<RingWatch>> watches_;

@@ -429,6 +429,7 @@ class TlsTransport : public testing::Test, private Acceptor::User {
 
 TEST_F(TlsTransport, InputThatCameWithTheHandshakeIsFollowedByTheRest) {
   server_waits = true;
+  server.reset();
   client.emplace(runner);
   client->greeting = pattern(1'000'000);
   client->transport.connect(acceptor.local());
