@@ -211,7 +211,8 @@ Result<void> Daemon::start() {
   admin_->start();
   await_signal();
   watch();
-  log::info("hybridge {} serves with {} workers", kVersion, edge_->worker_count());
+  log::info("hybridge {} serves with {} workers on {}", kVersion, edge_->worker_count(),
+            edge_->driver() == DriverKind::kRing ? "io_uring" : "epoll");
   notifier_.ready();
   return {};
 }

@@ -43,8 +43,14 @@ std::uint32_t Edge::connections_of(const Config& config) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(64, (limit - std::min(limit, kReservedDescriptors)) / 2));
 }
 
+DriverKind Edge::driver_of(const Config& config) {
+  const bool wants_ring = config.io == Config::Io::kRing || (config.io == Config::Io::kAuto && ring_refusal().empty());
+  return wants_ring ? DriverKind::kRing : DriverKind::kEpoll;
+}
+
 Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
     : standing_(std::move(standing)),
+      driver_(driver_of(*standing_.config)),
       limits_(connections_of(*standing_.config), standing_.config->limits.connections_per_address,
               trusted(standing_.config)) {
   const Worker::Shared of_workers{.limits = limits_,
@@ -52,7 +58,8 @@ Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
                                   .access_log = shared.access_log,
                                   .certificates = shared.certificates,
                                   .trust = shared.trust,
-                                  .workers = workers};
+                                  .workers = workers,
+                                  .driver = driver_};
   for (std::size_t index = 0; index < workers; ++index) {
     workers_.push_back(std::make_unique<Worker>(of_workers, index, standing_));
   }

@@ -36,9 +36,10 @@ class Edge final : public LiveTables {
   Edge(Standing standing, const Shared& shared, std::size_t workers);
   ~Edge() override;
 
-  // How many threads `workers: auto` means here, and how many connections `limits.connections: auto`.
+  // What `auto` means here: of `workers` how many threads, of `limits.connections` how many, of `io` which driver.
   static std::size_t workers_of(const Config& config);
   static std::uint32_t connections_of(const Config& config);
+  static DriverKind driver_of(const Config& config);
 
   // Binds every address for every worker; all faults at once. Nothing is accepted before start().
   Result<void> open();
@@ -60,6 +61,7 @@ class Edge final : public LiveTables {
 
   bool is_draining() const { return is_draining_; }
   std::size_t worker_count() const { return workers_.size(); }
+  DriverKind driver() const { return driver_; }
   std::vector<const WorkerCounters*> counters() const;
   std::int64_t requests_in_flight() const;  // tunnels are none
   std::uint32_t connections() const { return limits_.current(); }
@@ -72,6 +74,7 @@ class Edge final : public LiveTables {
   void post_to_all(const std::function<void(Worker&)>& work, std::function<void()> all_done = {});
 
   Standing standing_;
+  const DriverKind driver_;
   ConnectionLimits limits_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

@@ -22,12 +22,6 @@ std::uint64_t seed() {
   return value;
 }
 
-DriverKind driver_of(const Config& config) {
-  static const bool is_ring_allowed = ring_refusal().empty();
-  const bool wants_ring = config.io == Config::Io::kRing || (config.io == Config::Io::kAuto && is_ring_allowed);
-  return wants_ring ? DriverKind::kRing : DriverKind::kEpoll;
-}
-
 DownstreamSettings downstream_settings(std::shared_ptr<const Config> config) {
   const auto& limits = config->limits;
   const auto& timeouts = config->timeouts;
@@ -116,7 +110,7 @@ Worker::Worker(Shared shared, std::size_t index, Standing standing)
     : shared_(shared),
       index_(index),
       standing_(std::move(standing)),
-      loop_(driver_of(config())),
+      loop_(shared.driver),
       random_(seed()),
       server_tls_(ServerContext::make(server_options(config()), shared.certificates,
                                       [this](std::function<void()> work) { loop_.post(std::move(work)); })

@@ -51,6 +51,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     CertificateCache& certificates;
     std::shared_ptr<TrustStore> trust;  // whom HTTPS upstreams are verified by
     std::size_t workers = 1;
+    DriverKind driver = DriverKind::kEpoll;
   };
 
   // Throws when OpenSSL refuses the configured ciphers (`check` says so before).
