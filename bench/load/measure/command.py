@@ -1,0 +1,102 @@
+"""The command line of bench/load/run."""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from measure import loads, machine, report
+from measure.generator import Generator
+from measure.peers import Hybridge
+from measure.processes import Failure, Precedence, Skipped, processors, raise_descriptor_limit
+from measure.world import World
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BUILD = ROOT / "build" / "release"
+SCENARIOS = loads.SCENARIOS
+
+
+def options_of(argv: list[str] | None) -> argparse.Namespace:
+    names = [scenario.name for scenario in SCENARIOS]
+    parser = argparse.ArgumentParser(prog="bench/load/run", description="Hybridge beside nginx and HAProxy")
+    parser.add_argument("scenario", nargs="*", help="which; none: all (--list)")
+    parser.add_argument("--rounds", type=int, default=5, help="times that every peer has its turn (5)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measured time (2)")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="keep everything, each round included")
+    parser.add_argument("--quick", action="store_true", help="one short round: to see that all of it works")
+    parser.add_argument("--list", action="store_true", help="name the scenarios")
+    parser.add_argument("--no-build", action="store_true", help="take build/release as it is")
+    options = parser.parse_args(argv)
+    unknown = sorted(set(options.scenario) - set(names))
+    if unknown:
+        parser.error(f"no scenario {', '.join(unknown)}; there are: {', '.join(names)}")
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds and --seconds are above 0")
+    if options.quick:
+        options.rounds, options.seconds = 1, 0.5
+    return options
+
+
+def build() -> None:
+    subprocess.run([ROOT / "tools/install-packages", "run", "bench"], check=True)
+    configured = os.environ | {"CONFIGURE": f"{os.environ.get('CONFIGURE', '')} -DHYBRIDGE_BENCH=ON"}
+    subprocess.run([ROOT / "tools/build", "release", "hybridge", "hybridge_load_generator"], check=True, env=configured)
+
+
+def measure(options: argparse.Namespace, facts: dict) -> dict:
+    results = {}
+    with World(Generator(BUILD / "bench/load/generator")) as world:
+        for scenario in SCENARIOS:
+            if options.scenario and scenario.name not in options.scenario:
+                continue
+            print(f"\n{scenario.name}: {scenario.title}", flush=True)
+            began = time.monotonic()
+            try:
+                result = scenario.run(world, options, lambda text: print(f"  {text}", flush=True))
+            except Skipped as why:
+                print(f"  skipped: {why}", flush=True)
+                results[scenario.name] = {"title": scenario.title, "skipped": str(why)}
+                continue
+            result |= {"title": scenario.title, "took_s": time.monotonic() - began, "load_average": machine.load_average()}
+            print(report.text_of(result), flush=True)
+            results[scenario.name] = result
+            if options.json:
+                write(options.json, facts | {"scenarios": results})
+    return results
+
+
+def write(path: pathlib.Path, everything: dict) -> None:
+    path.write_text(json.dumps(everything, indent=1) + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = options_of(argv)
+    if options.list:
+        for scenario in SCENARIOS:
+            print(f"{scenario.name:14} {scenario.title}")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if not options.no_build:
+            build()
+        Hybridge.binary = BUILD / "hybridge"
+        facts = machine.describe(Hybridge.binary, ROOT)
+        facts["run"] = {"rounds": options.rounds, "seconds": options.seconds, "descriptors": raise_descriptor_limit()}
+        print(report.heading(facts))
+        proxy, others = processors()
+        print(f"each proxy on processor {proxy}, load and backend on {others}; {options.rounds} rounds of {options.seconds} s")
+        with Precedence() as comes_first:
+            facts["run"]["comes_first"] = comes_first
+            results = measure(options, facts)
+    except (Failure, subprocess.CalledProcessError) as failure:
+        print(f"bench/load/run: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        write(options.json, facts | {"scenarios": results})
+    return 0

@@ -1,0 +1,72 @@
+"""Figures as text, for people."""
+
+
+def heading(facts: dict) -> str:
+    machine, versions = facts["machine"], facts["versions"]
+    return "\n".join(
+        [
+            f"{facts['date']}, {machine['system']}, kernel {machine['kernel']}",
+            f"{machine['processors']} x {machine['cpu']}, {machine['memory_gib']} GiB",
+            ", ".join(f"{name} {version}" for name, version in versions.items()),
+        ]
+    )
+
+
+def ratio_text(ratio: dict | None) -> str:
+    if not ratio:
+        return "-"
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})"
+
+
+def number(value: float) -> str:
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """The first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+    lines = []
+    for row in [columns, *rows]:
+        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def load_table(result: dict) -> str:
+    rows = []
+    for name, peer in result["peers"].items():
+        middle = peer["median"]
+        rows.append(
+            [
+                name,
+                number(middle["cpu_us"]),
+                number(middle["rate"]),
+                f"{middle['busy']:.0%}",
+                number(middle["p50_us"]),
+                number(middle["p99_us"]),
+                ratio_text(peer.get("cpu vs nginx")),
+                ratio_text(peer.get("cpu vs haproxy")),
+            ]
+        )
+    columns = ["", "CPU us", "a second", "busy", "p50 us", "p99 us", "CPU to nginx", "CPU to HAProxy"]
+    text = table(columns, rows)
+    costs = [
+        f"{name.removesuffix(', no log')} {peer['log_cost_us']:.1f}"
+        for name, peer in result["peers"].items()
+        if "log_cost_us" in peer
+    ]
+    if costs:
+        text += "\n  the log's cost, CPU us per request: " + ", ".join(costs)
+    if result["tls"]:
+        text += f"\n  {result['tls']}"
+    return text
+
+
+def rows_table(result: dict) -> str:
+    """Results that bring their own columns."""
+    return table(result["columns"], [[str(cell) for cell in row] for row in result["rows"]])
+
+
+def text_of(result: dict) -> str:
+    text = load_table(result) if result["kind"] == "load" else rows_table(result)
+    return "\n".join([text, *(f"  {note}" for note in result.get("notes", []))])
