@@ -7,6 +7,8 @@
 #include <fstream>
 #include <string>
 
+#include "io/driver.h"
+
 namespace hybridge {
 namespace {
 
@@ -184,8 +186,14 @@ TEST(Config, RefusesATargetLargerThanItsHead) {
   EXPECT_THAT(faults("limits: { header_bytes: 4k }"), HasSubstr("limits.target_bytes: is more than"));
 }
 
-TEST(Config, RefusesTheRingWhereItIsNotBuilt) {
-  EXPECT_EQ(faults("io: ring"), "h.yaml:1:5: io: ring is not available in this build, use auto or epoll");
+TEST(Config, TakesTheRingWhereTheKernelAllowsIt) {
+  const auto refusal = ring_refusal();
+  if (refusal.empty()) {
+    EXPECT_EQ(parsed("io: ring").io, Config::Io::kRing);
+  } else {
+    EXPECT_EQ(faults("io: ring"),
+              "h.yaml:1:5: io: ring: the kernel does not allow io_uring here (" + refusal + "): use auto or epoll");
+  }
 }
 
 TEST(Config, KeepsHostNamesInTheirOneSpelling) {
