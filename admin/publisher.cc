@@ -148,7 +148,7 @@ Outcome Publisher::judge(const Write& write, Plan& plan, const Tip& tip, std::ui
   }
   if (plan.faults.empty()) {
     auto after = applied(tip, plan, revision);
-    if (!plan.changes.empty()) find_redirect_rings_after(*after.snapshot, plan.changes, plan.faults);
+    if (!plan.changes.empty()) find_faults_after(*after.snapshot, plan.changes, plan.faults);
     if (plan.faults.empty() && !write.dry_run) outcome.tip = std::move(after);
   }
   if (!plan.faults.empty()) {

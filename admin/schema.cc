@@ -1,5 +1,7 @@
 #include "admin/schema.h"
 
+#include <array>
+
 namespace hybridge {
 
 namespace {
@@ -7,7 +9,7 @@ constexpr std::int64_t kApplication = 0x48796272;  // "Hybr"
 
 // Routing records are single rows, so that a change writes what changed. A certificate's facts are apart from its
 // pairs, so that the index of 100,000 is read without touching a key.
-constexpr const char* kTables = R"(
+constexpr const char* kVersion1 = R"(
   CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE servers (name TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE sites (name TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
@@ -25,28 +27,15 @@ constexpr const char* kTables = R"(
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, revision INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
     detail TEXT NOT NULL);
 )";
-}  // namespace
 
-std::string state_file(const std::string& state_dir) {
-  return state_dir + "/state.db";
-}
+constexpr const char* kVersion2 = R"(
+  CREATE TABLE rules (name TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+)";
 
-Result<void> prepare_schema(Database& database) {
-  auto transaction = Transaction::begin(database);
-  if (!transaction) return transaction.error();
-  const auto tables = database.number("SELECT count(*) FROM sqlite_schema");
-  if (!tables) return tables.error();
-  const auto version = database.number("PRAGMA user_version");
-  if (!version) return version.error();
-  if (*tables != 0 || *version != 0) return check_schema(database);
-  if (auto made = database.execute(kTables); !made) return made;
-  const auto stamp = "PRAGMA application_id = " + std::to_string(kApplication) +
-                     "; PRAGMA user_version = " + std::to_string(kSchemaVersion);
-  if (auto stamped = database.execute(stamp.c_str()); !stamped) return stamped;
-  return transaction->commit();
-}
+// Each makes its version of the one before. What was released is never edited: a step is added.
+constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2};
 
-Result<void> check_schema(Database& database) {
+Result<std::int64_t> version_of(Database& database) {
   const auto application = database.number("PRAGMA application_id");
   if (!application) return application.error();
   if (*application != kApplication) {
@@ -59,7 +48,43 @@ Result<void> check_schema(Database& database) {
                                              ", this hybridge knows " + std::to_string(kSchemaVersion) +
                                              ": run the newer hybridge, or restore a backup made before it");
   }
-  return {};
+  return *version;
+}
+}  // namespace
+
+std::string state_file(const std::string& state_dir) {
+  return state_dir + "/state.db";
+}
+
+Result<void> prepare_schema(Database& database) {
+  auto transaction = Transaction::begin(database);
+  if (!transaction) return transaction.error();
+  const auto tables = database.number("SELECT count(*) FROM sqlite_schema");
+  if (!tables) return tables.error();
+  const auto stamp = database.number("PRAGMA user_version");
+  if (!stamp) return stamp.error();
+  std::int64_t version = 0;
+  if (*tables != 0 || *stamp != 0) {
+    const auto known = version_of(database);
+    if (!known) return known.error();
+    version = *known;
+  }
+  if (version == kSchemaVersion) return {};
+  for (auto step = version; step < kSchemaVersion; ++step) {
+    if (auto made = database.execute(kSteps[static_cast<std::size_t>(step)]); !made) return made;
+  }
+  const auto stamps = "PRAGMA application_id = " + std::to_string(kApplication) +
+                      "; PRAGMA user_version = " + std::to_string(kSchemaVersion);
+  if (auto stamped = database.execute(stamps.c_str()); !stamped) return stamped;
+  return transaction->commit();
+}
+
+Result<void> check_schema(Database& database) {
+  const auto version = version_of(database);
+  if (!version) return version.error();
+  if (*version == kSchemaVersion) return {};
+  return make_error(Reason::kConflict, database.path() + " has the older schema version " + std::to_string(*version) +
+                                           ": `hybridge run` brings it up to date");
 }
 
 }  // namespace hybridge

@@ -4,6 +4,7 @@
 
 #include "admin/schema.h"
 #include "base/host_name.h"
+#include "routing/rule_json.h"
 #include "routing/snapshot_json.h"
 
 namespace hybridge {
@@ -121,6 +122,12 @@ Result<void> StateReader::load_routing(LoadedState& state) {
                            [&](std::string name, const boost::json::value& value, const std::string& path) {
                              auto host = read_host(value, path, faults);
                              if (host) builder.set_host(std::move(name), std::move(*host));
+                           });
+  if (!loaded) return loaded;
+  loaded = for_each_record(*database_, "rules", normalize_rule_id, faults,
+                           [&](const std::string& id, const boost::json::value& value, const std::string& path) {
+                             auto read = read_rule(id, value, path, faults);
+                             if (read) builder.set_rule(std::move(read->rule));
                            });
   state.snapshot = std::move(builder).build(static_cast<std::uint64_t>(*snapshot_revision));
   return loaded;

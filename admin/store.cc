@@ -15,7 +15,7 @@
 namespace hybridge {
 
 namespace {
-constexpr std::array<const char*, 3> kTables = {"servers", "sites", "hosts"};  // by Change::Kind
+constexpr std::array<const char*, 4> kTables = {"servers", "sites", "hosts", "rules"};  // by Change::Kind
 
 Error failed(const std::string& path, const char* what) {
   return make_error(Reason::kIo, path + ": " + what + ": " + std::strerror(errno));
@@ -115,7 +115,7 @@ Result<void> Store::prepare() {
   }
   if (auto made = prepare_schema(*database_); !made) return made;
   // The certificates are too many to be read at each start; a damaged one is found when it is loaded.
-  for (const char* table : {"meta", "servers", "sites", "hosts", "tokens"}) {
+  for (const char* table : {"meta", "servers", "sites", "hosts", "rules", "tokens"}) {
     const auto sound = database_->text(std::string("PRAGMA quick_check('") + table + "')");
     if (!sound) return sound.error();
     if (*sound != "ok") {

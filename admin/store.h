@@ -60,8 +60,8 @@ class Store {
 
   Lock lock_;  // goes last: until then nobody else may write
   std::unique_ptr<Database> database_;
-  Statement put_[3];     // by Change::Kind
-  Statement delete_[3];  // by Change::Kind
+  Statement put_[4];     // by Change::Kind
+  Statement delete_[4];  // by Change::Kind
   Statement put_certificate_;
   Statement put_pair_;
   Statement delete_certificate_;

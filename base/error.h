@@ -23,6 +23,9 @@ enum class Reason : std::uint8_t {
   kSuspended,
   kSuspendedSaas,
   kDeactivated,
+  kRuleRedirect,
+  kRuleDenied,
+  kRuleLimited,
   kOwnPage,
   kUpgraded,
   // The client's faults.

@@ -2,7 +2,7 @@
 # hybridge_<folder> with / as _. Dependencies are folders too.
 set(hybridge_external_base Boost::headers OpenSSL::Crypto spdlog::spdlog Threads::Threads)
 set(hybridge_external_io OpenSSL::SSL hybridge_liburing)
-set(hybridge_external_routing Boost::json)
+set(hybridge_external_routing Boost::json hybridge_re2)
 set(hybridge_external_tls OpenSSL::SSL)
 set(hybridge_external_proxy_http Boost::json OpenSSL::Crypto)
 set(hybridge_external_proxy yaml-cpp::yaml-cpp prometheus-cpp::core)

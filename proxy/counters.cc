@@ -57,11 +57,14 @@ ExchangeClass class_of(Reason reason) {
     case Reason::kRedirectToHttps:
     case Reason::kAcmeRedirect:
     case Reason::kHostRedirect:
+    case Reason::kRuleRedirect:
       return ExchangeClass::kRedirect;
     case Reason::kUnknownHost:
     case Reason::kSuspended:
     case Reason::kSuspendedSaas:
     case Reason::kDeactivated:
+    case Reason::kRuleDenied:
+    case Reason::kRuleLimited:
       return ExchangeClass::kPage;
     case Reason::kOwnPage:
     case Reason::kNotFound:

@@ -68,7 +68,7 @@ enum class ExchangeClass : std::uint8_t {
   kSite,      // answered by the site's server
   kTunnel,    // upgraded: WebSocket
   kRedirect,  // ours: to https, to the canonical host, of ACME
-  kPage,      // ours: a suspended or deactivated site, an unknown host
+  kPage,      // ours: a suspended or deactivated site, an unknown host, a rule's refusal
   kOwn,       // ours: this proxy's own name, the admin API
   kClient,    // the client's fault: refused, too slow, gone
   kError,     // our fault or the server's
@@ -147,6 +147,7 @@ class alignas(64) WorkerCounters {
   Gauge requests_in_flight;
   DurationHistogram request_duration;   // without tunnels, without hold time
   DurationHistogram upstream_duration;  // without tunnels
+  Counter rule_errors;                  // searches of rules that memory did not suffice for
   Counter request_body_bytes;
   Counter response_body_bytes;
   std::array<std::array<Gauge, kProtocols>, kSides> connections;

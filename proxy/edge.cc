@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -57,6 +58,7 @@ Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
                                   .resolver = shared.resolver,
                                   .access_log = shared.access_log,
                                   .certificates = shared.certificates,
+                                  .rate_limits = rate_limits_,
                                   .trust = shared.trust,
                                   .workers = workers,
                                   .driver = driver_};
@@ -126,7 +128,28 @@ void Edge::post_to_all(const std::function<void(Worker&)>& work, std::function<v
 }
 
 void Edge::publish(std::shared_ptr<const Snapshot> snapshot, std::function<void()> all_live) {
-  post_to_all([snapshot = std::move(snapshot)](Worker& worker) { worker.set_snapshot(snapshot); }, std::move(all_live));
+  if (snapshot->rules() == rules_) {
+    post_to_all([snapshot](Worker& worker) { worker.set_snapshot(snapshot); }, std::move(all_live));
+    return;
+  }
+  rules_ = snapshot->rules();
+  // Made ready here: compiling a thousand patterns would hold up a worker.
+  const auto matchers = std::make_shared<std::map<Worker*, std::unique_ptr<RuleMatcher>>>();
+  for (auto& worker : workers_) {
+    if (rules_->empty()) break;
+    Faults faults;
+    auto matcher = RuleMatcher::make(*rules_, faults);
+    // They were checked when they were accepted: only another version of RE2 could think otherwise.
+    for (const auto& fault : faults.kept()) log::error("rules are not applied: {} {}", fault.path, fault.message);
+    matchers->emplace(worker.get(), std::move(matcher));
+  }
+  post_to_all(
+      [snapshot = std::move(snapshot), matchers](Worker& worker) {
+        worker.set_snapshot(snapshot);
+        const auto made = matchers->find(&worker);
+        worker.set_rules(made == matchers->end() ? nullptr : std::move(made->second));
+      },
+      std::move(all_live));
 }
 
 void Edge::publish(std::shared_ptr<const CertificateTable> certificates, std::function<void()> all_live) {

@@ -76,6 +76,8 @@ class Edge final : public LiveTables {
   Standing standing_;
   const DriverKind driver_;
   ConnectionLimits limits_;
+  RateLimits rate_limits_;
+  std::shared_ptr<const Rules> rules_;  // that the workers have
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::vector<Address> https_;

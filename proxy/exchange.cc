@@ -126,6 +126,8 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.timings.total = microseconds_between(stream.began(), now);
   record.start_ms = worker.wall_milliseconds() - record.timings.total / 1000;
   record.retries = retries;
+  record.rule = ruled.rule;
+  record.request_class = ruled.request_class;
   record.revision = (*snapshot)->revision();
   record.user_agent = head.headers.value(http::HeaderId::kUserAgent);
   record.referer = head.headers.value(http::HeaderId::kReferer);

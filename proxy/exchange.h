@@ -5,14 +5,17 @@
 #pragma once
 
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <boost/smart_ptr/local_shared_ptr.hpp>
 #include <boost/static_string/static_string.hpp>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "proxy/downstream/stream.h"
 #include "proxy/exchange_record.h"
+#include "proxy/http/forwarded.h"
 #include "routing/snapshot.h"
 
 namespace hybridge {
@@ -23,6 +26,17 @@ class Worker;
 struct Entrance {
   bool is_https = true;             // the scheme its clients speak
   bool redirects_to_https = false;  // port 80: everything is sent to https, ACME's challenges to the control plane
+};
+
+// What the operator's rules say of a request. Views into the rules of its snapshot.
+struct Ruled {
+  std::string_view rule;           // the last that matched: of a request that was ended by one, that one
+  std::string_view request_class;  // "": none
+  boost::container::small_vector<http::ExtraHeader, 2> request_headers;
+  boost::container::small_vector<http::ExtraHeader, 2> response_headers;
+  int status = 0;                      // of a redirect or a denial
+  std::string location;                // of a redirect
+  std::chrono::seconds retry_after{};  // of a limit
 };
 
 class Exchange {
@@ -46,6 +60,7 @@ class Exchange {
   Reason outcome = Reason::kOk;
   int upstream_status = 0;  // of the upstream's final head
   std::uint32_t retries = 0;
+  Ruled ruled;
   boost::static_string<56> endpoint;  // address:port of the last attempt
   ExchangeRecord::Timings timings;
 

@@ -46,6 +46,8 @@ struct ExchangeRecord {
   Timings timings;
   std::uint32_t retries = 0;
   std::string_view hold_id;
+  std::string_view rule;           // that ended it, or the last that had something to say
+  std::string_view request_class;  // as a rule named it
   std::uint64_t revision = 0;
   std::string_view user_agent;
   std::string_view referer;

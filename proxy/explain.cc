@@ -7,6 +7,8 @@
 
 #include "base/host_name.h"
 #include "proxy/http/error_page.h"
+#include "proxy/http/normal_path.h"
+#include "routing/rule_matcher.h"
 
 namespace hybridge {
 namespace {
@@ -119,6 +121,7 @@ class Explanation {
     }
     const auto route = snapshot_.find(url_.host);
     host(route);
+    if (rules(route)) return;
     switch (route.kind) {
       case Route::Kind::kUnknown:
         return unknown_host();
@@ -127,6 +130,44 @@ class Explanation {
       case Route::Kind::kSite:
         return site(route);
     }
+  }
+
+  // Of a GET without header fields. True: a rule ends the request.
+  bool rules(const Route& route) {
+    Faults faults;
+    const auto matcher = RuleMatcher::make(*snapshot_.rules(), faults);
+    if (snapshot_.rules()->empty() || !matcher) return false;
+    const auto question = url_.target.find('?');
+    std::string scratch;
+    const auto path = http::normal_path(std::string_view(url_.target).substr(0, question), scratch);
+    matcher->begin();
+    matcher->host(url_.host);
+    matcher->path(path);
+    matcher->method("GET");
+    if (matcher->asks_for_headers()) add("rules", "those with conditions on header fields are left out");
+    for (const auto* rule : matcher->matches()) {
+      if (const auto* redirect = std::get_if<RuleRedirect>(&rule->action)) {
+        add("rule", rule->id + ": redirect");
+        auto to = matcher->destination(*rule, path);
+        if (question != std::string::npos && to.find('?') == std::string::npos) to += url_.target.substr(question);
+        this->redirect(redirect->status, to);
+        return true;
+      }
+      if (const auto* denial = std::get_if<RuleDenial>(&rule->action)) {
+        add("rule", rule->id + ": deny");
+        answer(denial->status, denial->message.empty() ? "refused" : denial->message);
+        return true;
+      }
+      if (const auto* named = std::get_if<RuleClass>(&rule->action)) add("rule", rule->id + ": class " + named->name);
+      if (const auto* header = std::get_if<RuleHeader>(&rule->action)) {
+        add("rule", rule->id + ": header " + header->name + " of the " + (header->on_response ? "answer" : "request"));
+      }
+      if (const auto* limit = std::get_if<RuleLimit>(&rule->action); limit && !route.site.empty()) {
+        add("rule", rule->id + ": limit of " + std::to_string(limit->requests) + " in " +
+                        std::to_string(limit->seconds) + " s, counted for the site");
+      }
+    }
+    return false;
   }
 
   void unknown_host() {

@@ -57,6 +57,7 @@ void send_head(Exchange& exchange, UpstreamConnection& upstream) {
                                  .request_id = exchange.request_id(),
                                  .traceparent = exchange.traceparent(),
                                  .send_expect = false,  // answered here, when the body is wanted
+                                 .extra = exchange.ruled.request_headers,
                                  .code_server = exchange.route.code_server});
   upstream.begin(request.method, request.framing, {.continue_100 = false, .upgrade = !request.upgrade.empty()});
   upstream.write_head(out);
@@ -115,6 +116,7 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
        .request_id = exchange.request_id(),
        .cors_origin = is_informational || exchange.entrance.redirects_to_https ? std::string_view{} : origin,
        .reason = {},
+       .extra = exchange.ruled.response_headers,
        .security_headers = true},
       exchange.worker.http_date());
   return response;

@@ -229,6 +229,9 @@ void append_worker_metrics(const Workers& workers, std::vector<MetricFamily>& fa
                                "result", workers, &W::upstream_requests));
   families.push_back(
       counter("upstream_retries_total", "Requests sent again to another connection.", workers, &W::upstream_retries));
+  families.push_back(counter("rule_errors_total",
+                             "Searches of rules that memory did not suffice for: denials held, nothing else did.",
+                             workers, &W::rule_errors));
   families.push_back(server_up(workers));
   families.push_back(histogram("worker_stall_seconds", "How long a worker's event loop did not turn, when too long.",
                                workers, &W::stalls));

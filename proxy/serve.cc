@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "proxy/apply_rules.h"
 #include "proxy/forward.h"
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
@@ -46,9 +47,18 @@ Reason match(Exchange& exchange) {
   return Reason::kInternal;
 }
 
+// Not what a listener or this proxy's own name decides.
+bool is_for_others(Reason decision) {
+  return decision != Reason::kAcmeRedirect && decision != Reason::kRedirectToHttps && decision != Reason::kOwnPage &&
+         decision != Reason::kNotFound;
+}
+
 Task<Result<void>> run(Exchange& exchange) {
   if (const auto& fault = exchange.stream.fault()) co_return *fault;
   const auto decision = match(exchange);
+  if (is_for_others(decision)) {
+    if (auto ruled = apply_rules(exchange); !ruled) co_return ruled.error();
+  }
   if (decision != Reason::kOk) co_return make_error(decision);
   auto outcome = co_await forward(exchange);
   co_return outcome;
@@ -65,6 +75,8 @@ std::string location_of(const Exchange& exchange, Reason reason) {
       return "https://" + std::string(request.host) + target;
     case Reason::kHostRedirect:
       return "https://" + std::string(exchange.route.redirect) + target;
+    case Reason::kRuleRedirect:
+      return exchange.ruled.location;
     case Reason::kUnknownHost:
       if (config.domain.empty()) return {};
       return "https://" + config.domain + "/dashboard/#/sites/new?domain=" + std::string(request.host);
@@ -75,6 +87,7 @@ std::string location_of(const Exchange& exchange, Reason reason) {
 
 int status_of(const Exchange& exchange, Reason reason, const std::string& location) {
   if (reason == Reason::kUpstreamStatus) return exchange.upstream_status;
+  if (reason == Reason::kRuleRedirect || reason == Reason::kRuleDenied) return exchange.ruled.status;
   // Without a dashboard to send an unknown host to, it is simply not found.
   if (reason == Reason::kUnknownHost && location.empty()) return 404;
   return http::status_of(reason);
@@ -105,6 +118,7 @@ void add_headers(http::ResponseHead& head, const http::Answer& content, const st
                           reason == Reason::kTooManyConnectionsFromAddress || reason == Reason::kShuttingDown;
   if (is_passing) head.headers.add("Retry-After", "2");
 }
+
 // What is wrong with a customer's server is for operators; its words are not passed on to its clients.
 bool is_upstream_fault(Reason reason) {
   return reason >= Reason::kUpstreamUnresolved && reason <= Reason::kUpstreamTruncated;
@@ -134,6 +148,8 @@ Task<void> answer(Exchange& exchange, const Error& error) {
   head.phrase = http::status_phrase(content.status);
   head.framing = {http::Framing::Kind::kLength, content.body.size()};
   add_headers(head, content, location, reason);
+  const auto retry_after = std::to_string(exchange.ruled.retry_after.count());
+  if (reason == Reason::kRuleLimited) head.headers.add("Retry-After", retry_after);
   const bool is_bare = exchange.entrance.redirects_to_https && content.status < 400;
   http::apply_response_rules(head,
                              {.server_header = exchange.worker.config().server_header,
@@ -141,6 +157,7 @@ Task<void> answer(Exchange& exchange, const Error& error) {
                               .request_id = exchange.request_id(),
                               .cors_origin = {},
                               .reason = code(reason),
+                              .extra = exchange.ruled.response_headers,
                               .security_headers = !is_bare},
                              exchange.worker.http_date());
   stream.write_head(head);

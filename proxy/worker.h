@@ -23,8 +23,10 @@
 #include "proxy/downstream/listener.h"
 #include "proxy/exchange.h"
 #include "proxy/http/error_page.h"
+#include "proxy/rate_limits.h"
 #include "proxy/upstream/upstream_tls.h"
 #include "proxy/upstream/upstreams.h"
+#include "routing/rule_matcher.h"
 #include "routing/snapshot.h"
 #include "tls/certificate_table.h"
 #include "tls/client_context.h"
@@ -49,6 +51,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     Resolver& resolver;
     AccessLog& access_log;
     CertificateCache& certificates;
+    RateLimits& rate_limits;
     std::shared_ptr<TrustStore> trust;  // whom HTTPS upstreams are verified by
     std::size_t workers = 1;
     DriverKind driver = DriverKind::kEpoll;
@@ -68,6 +71,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
 
   // What is live, from now on.
   void set_snapshot(std::shared_ptr<const Snapshot> snapshot);
+  void set_rules(std::unique_ptr<RuleMatcher> rules) { rules_ = std::move(rules); }  // nullptr: there are none
   void set_certificates(std::shared_ptr<const CertificateTable> table);
   void set_ticket_keys(std::shared_ptr<const TicketKeys> keys);
   void set_standing(Standing standing);
@@ -85,6 +89,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   const http::Pages& pages() const { return *standing_.pages; }
   Upstreams& upstreams() { return *upstreams_; }
   const boost::local_shared_ptr<const std::shared_ptr<const Snapshot>>& snapshot() const { return snapshot_; }
+
+  RuleMatcher* rules() { return rules_.get(); }  // nullptr: there are none
+  RateLimits& rate_limits() { return shared_.rate_limits; }
 
   std::uint64_t random() { return random_(); }  // for names of requests; not for secrets
   std::string_view http_date();                 // IMF-fixdate of this second
@@ -148,6 +155,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   EntranceService http_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot_;
+  std::unique_ptr<RuleMatcher> rules_;
 
   std::string scratch_;
   std::string origin_scratch_;

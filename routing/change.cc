@@ -1,14 +1,17 @@
 #include "routing/change.h"
 
+#include <algorithm>
 #include <array>
 #include <tuple>
 
+#include "routing/rule_json.h"
+#include "routing/rule_matcher.h"
 #include "routing/snapshot_json.h"
 
 namespace hybridge {
 
 namespace {
-constexpr std::array<std::string_view, 3> kKinds = {"server", "site", "host"};
+constexpr std::array<std::string_view, 4> kKinds = {"server", "site", "host", "rule"};
 
 // Beyond this many, one walk over the whole table is cheaper than one for each change.
 constexpr std::size_t kFewChanges = 64;
@@ -36,6 +39,11 @@ Change put(std::string name, Host host) {
   return {Change::Kind::kHost, std::move(name), std::move(host)};
 }
 
+Change put(Rule rule) {
+  auto id = rule.id;
+  return {Change::Kind::kRule, std::move(id), std::move(rule)};
+}
+
 Change deletion(Change::Kind kind, std::string name) {
   return {kind, std::move(name), std::monostate{}};
 }
@@ -44,6 +52,7 @@ std::optional<std::string> value_of(const Change& change) {
   if (const auto* server = std::get_if<Server>(&change.value)) return write_server(*server);
   if (const auto* site = std::get_if<Site>(&change.value)) return write_site(*site);
   if (const auto* host = std::get_if<Host>(&change.value)) return write_host(*host);
+  if (const auto* rule = std::get_if<Rule>(&change.value)) return write_rule(*rule);
   return std::nullopt;
 }
 
@@ -55,6 +64,10 @@ std::optional<std::string> value_of(const Snapshot& snapshot, Change::Kind kind,
   if (kind == Change::Kind::kSite) {
     const auto site = snapshot.site(name);
     return site ? std::optional(write_site(*site)) : std::nullopt;
+  }
+  if (kind == Change::Kind::kRule) {
+    const auto rule = snapshot.rule(name);
+    return rule ? std::optional(write_rule(*rule)) : std::nullopt;
   }
   const auto* host = snapshot.host(name);
   return host ? std::optional(write_host(*host)) : std::nullopt;
@@ -74,6 +87,13 @@ std::vector<Change> difference(const Snapshot& from, const Snapshot& to) {
     const auto* before = from.host(name);
     if (!before || *before != host) changes.push_back(put(name, host));
   });
+  for (const auto& rule : *to.rules()) {
+    const auto before = from.rule(rule->id);
+    if (!before || *before != *rule) changes.push_back(put(*rule));
+  }
+  for (const auto& rule : *from.rules()) {
+    if (!to.rule(rule->id)) changes.push_back(deletion(Kind::kRule, rule->id));
+  }
   from.for_each_server([&](const std::shared_ptr<const Server>& server) {
     if (!to.server(server->name)) changes.push_back(deletion(Kind::kServer, server->name));
   });
@@ -95,6 +115,10 @@ Snapshot apply(const Snapshot& from, const std::vector<Change>& changes, std::ui
       builder.set_site(change.name, *site);
     } else if (const auto* host = std::get_if<Host>(&change.value)) {
       builder.set_host(change.name, *host);
+    } else if (const auto* rule = std::get_if<Rule>(&change.value)) {
+      builder.set_rule(*rule);
+    } else if (change.kind == Change::Kind::kRule) {
+      builder.erase_rule(change.name);
     } else if (change.kind == Change::Kind::kServer) {
       builder.erase_server(change.name);
     } else if (change.kind == Change::Kind::kSite) {
@@ -106,10 +130,20 @@ Snapshot apply(const Snapshot& from, const std::vector<Change>& changes, std::ui
   return std::move(builder).build(revision);
 }
 
-void find_redirect_rings_after(const Snapshot& after, const std::vector<Change>& changes, Faults& faults) {
+void find_faults_after(const Snapshot& after, const std::vector<Change>& changes, Faults& faults) {
+  const auto is_rule = [](const Change& change) { return change.kind == Change::Kind::kRule; };
+  if (std::any_of(changes.begin(), changes.end(), is_rule)) {
+    if (after.rules()->size() > kMaxRules) {
+      faults.add("rules", "would be more than " + std::to_string(kMaxRules));
+    } else {
+      RuleMatcher::make(*after.rules(), faults);
+    }
+  }
   if (changes.size() > kFewChanges) return find_redirect_rings(after, faults);
   for (const auto& change : changes) {
-    if (change.kind != Change::Kind::kServer) find_redirect_rings(after, change.name, faults);
+    if (change.kind == Change::Kind::kSite || change.kind == Change::Kind::kHost) {
+      find_redirect_rings(after, change.name, faults);
+    }
   }
 }
 

@@ -14,10 +14,10 @@
 namespace hybridge {
 
 struct Change {
-  enum class Kind : std::uint8_t { kServer, kSite, kHost };
+  enum class Kind : std::uint8_t { kServer, kSite, kHost, kRule };
   Kind kind = Kind::kHost;
   std::string name;
-  std::variant<std::monostate, Server, Site, Host> value;  // monostate: deleted
+  std::variant<std::monostate, Server, Site, Host, Rule> value;  // monostate: deleted
 
   bool is_deletion() const { return std::holds_alternative<std::monostate>(value); }
 };
@@ -26,6 +26,7 @@ std::string_view to_string(Change::Kind kind);  // "server", as PATCH and the au
 Change put(Server server);
 Change put(std::string name, Site site);
 Change put(std::string name, Host host);
+Change put(Rule rule);
 Change deletion(Change::Kind kind, std::string name);
 
 // The value as the store keeps it and the API shows it; nullopt: deleted.
@@ -38,7 +39,8 @@ std::vector<Change> difference(const Snapshot& from, const Snapshot& to);
 
 Snapshot apply(const Snapshot& from, const std::vector<Change>& changes, std::uint64_t revision);
 
-// Rings of redirects in `after`, which `changes` made of a table without any.
-void find_redirect_rings_after(const Snapshot& after, const std::vector<Change>& changes, Faults& faults);
+// What is wrong with the whole of `after`, which `changes` made of a table that was right: redirects that lead in a
+// ring, rules that are too many or cannot be matched together.
+void find_faults_after(const Snapshot& after, const std::vector<Change>& changes, Faults& faults);
 
 }  // namespace hybridge

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -34,7 +35,8 @@ std::string_view to_string(Route::Why why) {
   return kWhys[static_cast<std::size_t>(why)];
 }
 
-Snapshot::Snapshot() : servers_(std::make_shared<const std::vector<ServerSlot>>()) {}
+Snapshot::Snapshot()
+    : servers_(std::make_shared<const std::vector<ServerSlot>>()), rules_(std::make_shared<const Rules>()) {}
 
 Route Snapshot::find(std::string_view host) const {
   Route route;
@@ -118,6 +120,13 @@ std::optional<Site> Snapshot::site(std::string_view name) const {
   const auto* entry = sites_.find(name);
   if (!entry) return std::nullopt;
   return to_site(*entry);
+}
+
+std::shared_ptr<const Rule> Snapshot::rule(std::string_view id) const {
+  for (const auto& rule : *rules_) {
+    if (rule->id == id) return rule;
+  }
+  return nullptr;
 }
 
 const Host* Snapshot::host(std::string_view name) const {
@@ -283,12 +292,27 @@ void Snapshot::Builder::erase_host(std::string_view name) {
   }
 }
 
+void Snapshot::Builder::set_rule(Rule rule) {
+  erase_rule(rule.id);
+  auto made = std::make_shared<const Rule>(std::move(rule));
+  const auto behind = [](const auto& a, const auto& b) {
+    return std::tie(a->order, a->id) < std::tie(b->order, b->id);
+  };
+  rules_->insert(std::upper_bound(rules_->begin(), rules_->end(), made, behind), made);
+}
+
+void Snapshot::Builder::erase_rule(std::string_view id) {
+  if (!rules_) rules_.emplace(*snapshot_.rules_);
+  std::erase_if(*rules_, [id](const auto& rule) { return rule->id == id; });
+}
+
 Snapshot Snapshot::Builder::build(std::uint64_t revision) && {
   if (servers_) snapshot_.servers_ = std::make_shared<const std::vector<ServerSlot>>(std::move(*servers_));
   if (server_slots_) snapshot_.server_slots_ = std::move(*server_slots_).build();
   if (sites_) snapshot_.sites_ = std::move(*sites_).build();
   if (hosts_) snapshot_.hosts_ = std::move(*hosts_).build();
   if (wildcards_) snapshot_.wildcards_ = std::move(*wildcards_).build();
+  if (rules_) snapshot_.rules_ = std::make_shared<const Rules>(std::move(*rules_));
   snapshot_.revision_ = revision;
 
   const auto idle = snapshot_.servers_->size() - snapshot_.server_count_;
@@ -302,6 +326,7 @@ Snapshot Snapshot::Builder::build(std::uint64_t revision) && {
   auto sites = std::move(compact).build(revision);
   sites.hosts_ = std::move(snapshot_.hosts_);
   sites.wildcards_ = std::move(snapshot_.wildcards_);
+  sites.rules_ = std::move(snapshot_.rules_);
   return sites;
 }
 

@@ -1,4 +1,5 @@
-// What is served where, at one revision: servers, sites and hosts, immutable, and the one look-up that requests take.
+// What is served where, at one revision: servers, sites, hosts and rules, immutable, and the one look-up that requests
+// take.
 //
 // A Snapshot is a value whose copies share their tables; workers hold it as shared_ptr<const Snapshot>, and any number
 // of threads may read it. A change makes another one at a cost that does not grow with the table. References may
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/shard_map.h"
+#include "routing/rule.h"
 
 namespace hybridge {
 
@@ -125,6 +127,10 @@ class Snapshot {
   bool has_site(std::string_view name) const { return sites_.contains(name); }
   const Host* host(std::string_view name) const;  // `*.example.com` too; nullptr: none
 
+  // Never null; the same object as long as no rule changes.
+  const std::shared_ptr<const Rules>& rules() const { return rules_; }
+  std::shared_ptr<const Rule> rule(std::string_view id) const;  // nullptr: none
+
   std::size_t server_count() const { return server_count_; }
   std::size_t site_count() const { return sites_.size(); }
   std::size_t host_count() const { return hosts_.size() + wildcards_.size(); }
@@ -184,6 +190,7 @@ class Snapshot {
   ShardMap<SiteEntry> sites_;
   ShardMap<Host> hosts_;      // exact names
   ShardMap<Host> wildcards_;  // by what follows the star and its dot
+  std::shared_ptr<const Rules> rules_;
 };
 
 // Many changes, for the price of what they touch.
@@ -198,6 +205,8 @@ class Snapshot::Builder {
   void erase_site(std::string_view name);
   void set_host(std::string name, Host host);
   void erase_host(std::string_view name);
+  void set_rule(Rule rule);
+  void erase_rule(std::string_view id);
   Snapshot build(std::uint64_t revision) &&;
 
  private:
@@ -213,6 +222,7 @@ class Snapshot::Builder {
   std::optional<ShardMap<SiteEntry>::Builder> sites_;
   std::optional<ShardMap<Host>::Builder> hosts_;
   std::optional<ShardMap<Host>::Builder> wildcards_;
+  std::optional<Rules> rules_;
 };
 
 template <class Visit>

@@ -7,6 +7,7 @@
 
 #include "base/host_name.h"
 #include "routing/record_reader.h"
+#include "routing/rule_json.h"
 
 namespace hybridge {
 
@@ -79,18 +80,14 @@ void read_sections(const json::object& document, Snapshot::Builder& builder, Fau
 void read_document(const json::value& value, ReadSnapshot& read) {
   const auto* document = value.if_object();
   if (!document) {
-    read.faults.add("", R"(must be an object: {"servers":{…},"sites":{…},"hosts":{…},"rules":[]})");
+    read.faults.add("", R"(must be an object: {"servers":{…},"sites":{…},"hosts":{…},"rules":[…]})");
     return;
   }
   refuse_unknown_keys(*document, {"servers", "sites", "hosts", "rules"}, "", read.faults);
   Snapshot::Builder builder;
   read_sections(*document, builder, read.faults);
   if (const auto* rules = document->if_contains("rules")) {
-    if (!rules->is_array()) {
-      read.faults.add("rules", "must be a list");
-    } else if (!rules->get_array().empty()) {
-      read.faults.add("rules", "this version serves no rules: the list must be empty");
-    }
+    for (const auto& rule : read_rules(*rules, "rules", read.faults)) builder.set_rule(*rule);
   }
   read.snapshot = std::move(builder).build(0);
   find_redirect_rings(read.snapshot, read.faults);
@@ -143,7 +140,12 @@ std::string write_snapshot(const Snapshot& snapshot) {
   snapshot.for_each_host([&](const std::string& name, const Host& host) { hosts.emplace_back(name, host); });
   std::string out = "{";
   append_section(out, "hosts", hosts, write_host);
-  out += R"(,"rules":[],)";
+  out += R"(,"rules":[)";
+  for (const auto& rule : *snapshot.rules()) {
+    if (rule != snapshot.rules()->front()) out += ',';
+    out += write_rule(*rule, true);
+  }
+  out += "],";
   append_section(out, "servers", servers, [](const auto& server) { return write_server(*server); });
   out += ',';
   append_section(out, "sites", sites, write_site);

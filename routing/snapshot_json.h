@@ -1,7 +1,7 @@
 // The routing document and its records as JSON ⇄ Snapshot: what the admin API takes and gives, and what the store
 // keeps.
 //
-//   {"servers":{name:{…}},"sites":{name:{…}},"hosts":{host:{…}},"rules":[]}
+//   {"servers":{name:{…}},"sites":{name:{…}},"hosts":{host:{…}},"rules":[{"id":…,…}]}
 //
 // Reading finds all faults at once, each with its JSON path; unknown and repeated keys are faults; names come out in
 // their normal spelling. Writing is deterministic: names and keys sorted, a value as it was given. Nothing throws.

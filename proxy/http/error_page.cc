@@ -52,12 +52,16 @@ std::string_view sentence_of(Reason reason, int status) {
   switch (status) {
     case 401:
       return "You need to say who you are to see this.";
+    case 403:
+      return "This is not for you to see.";
     case 405:
       return "This is not something that can be done here.";
     case 408:
       return "The request did not arrive in time.";
     case 413:
       return "What you sent is larger than this site takes.";
+    case 429:
+      return "There were too many requests. Please try again in a moment.";
     case 414:
     case 431:
       return "The request's address or header fields are larger than this site takes.";
@@ -166,6 +170,7 @@ int status_of(Reason reason) {
       return 307;
     case Reason::kRedirectToHttps:
     case Reason::kHostRedirect:
+    case Reason::kRuleRedirect:
       return 308;
     case Reason::kBadRequestLine:
     case Reason::kBadHeader:
@@ -180,6 +185,8 @@ int status_of(Reason reason) {
     case Reason::kSuspended:
     case Reason::kSuspendedSaas:
       return 402;
+    case Reason::kRuleDenied:
+      return 403;
     case Reason::kNotFound:
       return 404;
     case Reason::kMethodNotAllowed:
@@ -195,6 +202,8 @@ int status_of(Reason reason) {
       return 414;
     case Reason::kExpectationFailed:
       return 417;
+    case Reason::kRuleLimited:
+      return 429;
     case Reason::kHeaderTooLarge:
     case Reason::kTooManyHeaders:
       return 431;

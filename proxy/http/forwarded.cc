@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -62,22 +63,30 @@ bool is_named_by_connection(const Headers& headers, std::string_view name) {
   return false;
 }
 
+bool is_extra(std::span<const ExtraHeader> extra, std::string_view name) {
+  return std::any_of(extra.begin(), extra.end(),
+                     [name](const ExtraHeader& header) { return equal_ignoring_case(header.name, name); });
+}
+
 // Which of the client's fields pass.
 class RequestFilter {
  public:
-  explicit RequestFilter(const RequestHead& head) : headers_(head.headers), names_fields_(names_fields(head)) {}
+  RequestFilter(const RequestHead& head, std::span<const ExtraHeader> extra)
+      : headers_(head.headers), extra_(extra), names_fields_(names_fields(head)) {}
 
   bool passes(const Header& header) const {
     if (kNotFromClients.has(header.id)) return false;
     // A name with an underscore reaches a CGI or WSGI application as the one with a hyphen: X_Real_IP would be
     // X-Real-IP there. Dropped like today, with every other odd character.
     if (header.id == kOther && !is_all(header.name, kPlainName)) return false;
+    if (is_extra(extra_, header.name)) return false;
     return !names_fields_ || !is_named_by_connection(headers_, header.name);
   }
 
  private:
   const Headers& headers_;
-  bool names_fields_;
+  const std::span<const ExtraHeader> extra_;
+  const bool names_fields_;
 };
 
 // HTTP/2 clients may send a cookie in pieces; HTTP/1 has one field (RFC 9113 8.2.3).
@@ -129,6 +138,7 @@ void append_upstream_request(std::string& out, const RequestHead& head, const Fo
                       head.authority.size() + 2 * forwarding.client_address.size() + forwarding.scheme.size() +
                       forwarding.request_id.size() + forwarding.traceparent.size() + head.upgrade.size();
   for (const auto& header : head.headers) bytes += Appender::field_bytes(header.name, header.value);
+  for (const auto& header : forwarding.extra) bytes += Appender::field_bytes(header.name, header.value);
 
   Appender appender(out, bytes);
   appender.put(head.method_name);
@@ -136,7 +146,8 @@ void append_upstream_request(std::string& out, const RequestHead& head, const Fo
   appender.put(head.target);
   appender.put(" HTTP/1.1\r\n");
   put_own(appender, head, forwarding);
-  const RequestFilter filter(head);
+  for (const auto& header : forwarding.extra) appender.put_field(header.name, header.value);
+  const RequestFilter filter(head, forwarding.extra);
   const Header* const joined = head.version == Version::kHttp2 ? head.headers.find(kCookie) : nullptr;
   for (const auto& header : head.headers) {
     if (!filter.passes(header)) continue;
@@ -181,6 +192,9 @@ void apply_response_rules(ResponseHead& head, const ResponseRules& rules, std::s
   }
   if (!rules.request_id.empty()) headers.add({"X-Request-ID", rules.request_id, kXRequestId});
   if (!rules.reason.empty()) headers.add({"X-Hybridge-Reason", rules.reason, kXHybridge});
+  if (rules.extra.empty()) return;
+  headers.remove_if([&rules](const Header& header) { return is_extra(rules.extra, header.name); });
+  for (const auto& header : rules.extra) headers.add(header.name, header.value);
 }
 
 std::string proxy_upstream_name(std::string_view server) {

@@ -2,12 +2,19 @@
 // (interfaces.md "What Hybridge adds", observed.md section 3, decisions.md 1 and 2).
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "proxy/http/message.h"
 
 namespace hybridge::http {
+
+// A field that an operator wants, in the place of all of that name.
+struct ExtraHeader {
+  std::string_view name;
+  std::string_view value;
+};
 
 // What the upstream is told of the client.
 struct Forwarding {
@@ -17,7 +24,8 @@ struct Forwarding {
   std::string_view request_id = {};
   std::string_view traceparent = {};  // kept from the client or begun here
   bool send_expect = false;           // pass Expect: 100-continue on
-  bool code_server = false;           // today's vhost for code servers: same rules, kept for logs
+  std::span<const ExtraHeader> extra = {};
+  bool code_server = false;  // today's vhost for code servers: same rules, kept for logs
 };
 
 // The request as the upstream shall see it: HTTP/1.1, hop-by-hop fields and those a client may not set dropped
@@ -27,12 +35,13 @@ void append_upstream_request(std::string& out, const RequestHead& head, const Fo
 
 // What the client is told beside the upstream's own.
 struct ResponseRules {
-  std::string_view server_header = {};   // "": none
-  std::string_view proxy_upstream = {};  // X-Proxy-Upstream; "": none (pages in place of an upstream's error)
-  std::string_view request_id = {};      // X-Request-ID
-  std::string_view cors_origin = {};     // `https://<host>`: CORS defaults where the upstream sent none; "": no CORS
-  std::string_view reason = {};          // X-Hybridge-Reason on answers of our own; "": none
-  bool security_headers = true;          // X-Frame-Options … HSTS: replace the upstream's own (not on port 80)
+  std::string_view server_header = {};      // "": none
+  std::string_view proxy_upstream = {};     // X-Proxy-Upstream; "": none (pages in place of an upstream's error)
+  std::string_view request_id = {};         // X-Request-ID
+  std::string_view cors_origin = {};        // `https://<host>`: CORS defaults where the upstream sent none; "": no CORS
+  std::string_view reason = {};             // X-Hybridge-Reason on answers of our own; "": none
+  std::span<const ExtraHeader> extra = {};  // last, so that they have their way
+  bool security_headers = true;             // X-Frame-Options … HSTS: replace the upstream's own (not on port 80)
 };
 
 // Drops hop-by-hop fields, Server, X-Accel-* and what the rules replace, adds the rules' own. In place; the views in

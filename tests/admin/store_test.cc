@@ -53,7 +53,8 @@ Result<void> commit(Store& store, StoreWrite write) {
 }
 
 constexpr std::string_view kTable =
-    R"({"hosts":{"*.example.com":{},"erp.acme.com":{"site":"acme.example.com"}},"rules":[],)"
+    R"({"hosts":{"*.example.com":{},"erp.acme.com":{"site":"acme.example.com"}},)"
+    R"("rules":[{"deny":{"status":404},"id":"no-admin","match":{"path":"^/admin"},"order":10}],)"
     R"("servers":{"f1":{"endpoints":[{"address":"203.0.113.7","port":80}]}},)"
     R"("sites":{"acme.example.com":{"server":"f1","status":"suspended"}}})";
 
@@ -84,10 +85,11 @@ TEST(Store, DeletesAndReplacesSingleRecords) {
   TemporaryDirectory directory;
   auto store = open(directory);
   ASSERT_TRUE(commit(*store, write_of(1, all_of(kTable))));
-  ASSERT_TRUE(
-      commit(*store, write_of(2, {put("acme.example.com", Site{"f2", SiteStatus::kActive, false}),
-                                  deletion(Change::Kind::kHost, "*.example.com"), deletion(Change::Kind::kServer, "f1"),
-                                  deletion(Change::Kind::kSite, "was never there")})));
+  ASSERT_TRUE(commit(
+      *store,
+      write_of(2, {put("acme.example.com", Site{"f2", SiteStatus::kActive, false}),
+                   deletion(Change::Kind::kHost, "*.example.com"), deletion(Change::Kind::kServer, "f1"),
+                   deletion(Change::Kind::kRule, "no-admin"), deletion(Change::Kind::kSite, "was never there")})));
   EXPECT_EQ(write_snapshot(load(directory).snapshot),
             R"({"hosts":{"erp.acme.com":{"site":"acme.example.com"}},"rules":[],"servers":{},)"
             R"("sites":{"acme.example.com":{"server":"f2"}}})");
@@ -249,8 +251,25 @@ TEST(Store, RefusesANewerSchema) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, Reason::kConflict);
   EXPECT_THAT(refused.error().detail,
-              HasSubstr("has schema version 99, this hybridge knows 1: run the newer hybridge"));
+              HasSubstr("has schema version 99, this hybridge knows 2: run the newer hybridge"));
   EXPECT_EQ(StateReader::open(directory.path()).error().reason, Reason::kConflict);
+}
+
+TEST(Store, BringsAnOlderSchemaUpToDate) {
+  TemporaryDirectory directory;
+  {
+    const auto store = open(directory);
+    ASSERT_TRUE(commit(*store, write_of(1, all_of(kTable))));
+    ASSERT_TRUE(store->database().execute("DROP TABLE rules; PRAGMA user_version = 1"));
+  }
+  const auto older = StateReader::open(directory.path());
+  ASSERT_FALSE(older);
+  EXPECT_THAT(older.error().detail, HasSubstr("has the older schema version 1: `hybridge run` brings it up to date"));
+  ASSERT_TRUE(Store::open(directory.path(), Store::Access::kServe));
+  const auto state = StateReader::open(directory.path()).value()->load();
+  ASSERT_TRUE(state);
+  EXPECT_TRUE(state->snapshot.has_site("acme.example.com"));
+  EXPECT_TRUE(state->snapshot.rules()->empty());
 }
 
 TEST(Store, RefusesWhatIsNoStore) {

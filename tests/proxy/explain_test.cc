@@ -93,6 +93,21 @@ TEST_F(Explain, TellsOfRedirectedHosts) {
   EXPECT_THAT(of("https://www.acme.com/a?b"), HasSubstr("answer:      308 to https://erp.acme.com/a?b\n"));
 }
 
+TEST_F(Explain, NamesTheRulesThatMatch) {
+  Snapshot::Builder builder(snapshot_);
+  using Field = RuleCondition::Field;
+  builder.set_rule({"a", 1, {{Field::kPath, "", "^/api"}}, RuleClass{"api"}});
+  builder.set_rule({"b", 2, {{Field::kHeader, "x-a", "."}}, RuleDenial{}});
+  builder.set_rule({"c", 3, {{Field::kPath, "", "^/api/(.*)"}}, RuleRedirect{"https://b.test/\\1", 301}});
+  snapshot_ = std::move(builder).build(8);
+  EXPECT_THAT(of("https://erp.acme.com/api/x?y=1"),
+              AllOf(HasSubstr("rules:       those with conditions on header fields are left out\n"),
+                    HasSubstr("rule:        a: class api\nrule:        c: redirect\n"
+                              "answer:      301 to https://b.test/x?y=1\n"),
+                    Not(HasSubstr("endpoint"))));
+  EXPECT_THAT(of("https://erp.acme.com/"), HasSubstr("endpoint"));
+}
+
 TEST_F(Explain, TellsOfSuspendedSites) {
   EXPECT_THAT(of("late.example.com"),
               AllOf(HasSubstr("status:      suspended\n"), HasSubstr("answer:      402 page suspended\n"),

@@ -104,7 +104,7 @@ TEST(SnapshotJson, ListsAllFaultsWithTheirPaths) {
             "(letters, digits and hyphen between dots)\n"
             "hosts[\"x.test\"].redirect: \"\" is not a host name: it is empty\n"
             "hosts[\"x.test\"].code_server: must be true or false\n"
-            "rules: this version serves no rules: the list must be empty\n");
+            "rules[0].id: \"\" is no rule's id: letters, digits, -, _ and . are taken, 64 at most\n");
 }
 
 TEST(SnapshotJson, RefusesSectionsOfAnotherKind) {
