@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <ctime>
 #include <string_view>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace hybridge {
 namespace {
@@ -21,6 +24,20 @@ constexpr auto kPlain = [] {
 
 std::size_t plain_prefix(std::string_view text) {
   std::size_t at = 0;
+#if defined(__SSE2__)
+  // Bytes from 0x80 are negative: below the first that is plain, like controls.
+  const auto first = _mm_set1_epi8(0x1f);
+  const auto last = _mm_set1_epi8(0x7e);
+  const auto quote = _mm_set1_epi8('"');
+  const auto backslash = _mm_set1_epi8('\\');
+  for (; text.size() - at >= 16; at += 16) {
+    const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    const auto in_range = _mm_andnot_si128(_mm_cmpgt_epi8(bytes, last), _mm_cmpgt_epi8(bytes, first));
+    const auto is_special = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+    const int plain = _mm_movemask_epi8(_mm_andnot_si128(is_special, in_range));
+    if (plain != 0xffff) return at + static_cast<std::size_t>(__builtin_ctz(~static_cast<unsigned>(plain)));
+  }
+#endif
   while (at < text.size() && kPlain[static_cast<unsigned char>(text[at])]) ++at;
   return at;
 }

@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view kEnd = "\r\n\r\n";
 }
 
-Origin::Origin(std::string answer) : answer_(std::move(answer)) {
+Origin::Origin(std::string answer, std::string_view end) : answer_(std::move(answer)), end_(end) {
   descriptors_.fill(-1);
   thread_ = std::thread([this] { run(); });
 }
@@ -59,7 +59,7 @@ bool Origin::serve(std::size_t at) {
   if (count <= 0) return count < 0 && errno == EAGAIN;
   for (const char byte : std::string_view(buffer.data(), static_cast<std::size_t>(count))) {
     auto& matched = matched_[at];
-    matched = byte == kEnd[static_cast<std::size_t>(matched)] ? matched + 1 : (byte == '\r' ? 1 : 0);
+    matched = byte == end_[static_cast<std::size_t>(matched)] ? matched + 1 : (byte == end_[0] ? 1 : 0);
     if (matched < 4) continue;
     matched = 0;
     answered_.fetch_add(1, std::memory_order_relaxed);

@@ -18,7 +18,8 @@ namespace hybridge::test {
 
 class Origin {
  public:
-  explicit Origin(std::string answer);
+  // `end`: four different bytes, or an empty line: behind them a request is whole.
+  explicit Origin(std::string answer, std::string_view end = "\r\n\r\n");
   ~Origin();
   Origin(const Origin&) = delete;
 
@@ -33,8 +34,9 @@ class Origin {
 
   PeerServer server_;
   const std::string answer_;
+  const std::string end_;
   std::array<int, kConnections> descriptors_{};
-  std::array<int, kConnections> matched_{};  // bytes of the empty line that ends a head
+  std::array<int, kConnections> matched_{};  // bytes of what ends a request
   std::atomic<std::uint64_t> answered_{0};
   std::atomic<bool> stops_{false};
   std::thread thread_;
