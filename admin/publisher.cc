@@ -117,6 +117,9 @@ void Publisher::process(std::vector<Submitted> batch) {
       one.stored.changes = std::move(plan.changes);
       one.stored.certificates = std::move(plan.certificates);
       one.stored.removed_certificates = std::move(plan.removed_certificates);
+      one.stored.jobs = std::move(plan.jobs);
+      for (auto& job : one.stored.jobs) job.revision = revision;
+      one.stored.secrets = std::move(plan.secrets);
       after = outcome.tip;
     }
     outcome.revision = revision;
@@ -217,7 +220,8 @@ void Publisher::publish(std::vector<Planned> batch, const Tip& before) {
   awaited->batch = std::move(batch);
   awaited->begun = Clock::now();
   const bool new_certificates = now.certificates != before.certificates;
-  const bool new_snapshot = now.snapshot != before.snapshot;
+  // What changes no table is live when all before it is: the same table comes behind.
+  const bool new_snapshot = now.snapshot != before.snapshot || !new_certificates;
   awaited->tables = (new_certificates ? 1 : 0) + (new_snapshot ? 1 : 0);
   const auto ready = [this, awaited] { executor_.post([this, awaited] { acknowledged(awaited); }); };
   // A new host's certificate is there before the host is.

@@ -35,8 +35,11 @@ struct Plan {
   std::vector<Change> changes;
   std::vector<CertificateRecord> certificates;
   std::vector<std::string> removed_certificates;
+  std::vector<JobRecord> jobs;                               // stored with the rest, or alone
+  std::vector<std::pair<std::string, std::string>> secrets;  // of the store, by name
 
-  bool changes_nothing() const { return changes.empty() && certificates.empty() && removed_certificates.empty(); }
+  bool changes_tables() const { return !changes.empty() || !certificates.empty() || !removed_certificates.empty(); }
+  bool changes_nothing() const { return !changes_tables() && jobs.empty() && secrets.empty(); }
 };
 
 struct Write {

@@ -54,12 +54,26 @@ struct AuditRecord {
   std::string detail;  // JSON: what was before and after
 };
 
+// A job of the press API, as its control plane asks for it again and again. It is done when it is stored.
+struct JobRecord {
+  std::int64_t id = 0;
+  std::string agent_job_id;        // the control plane's own name for it; "": it gave none
+  std::string name;                // `Add Site to Upstream`
+  bool failed = false;             // its last step did
+  std::int64_t at = 0;             // Unix microseconds
+  std::uint64_t revision = 0;      // of its write: it is done for all to see when that is live
+  std::vector<std::string> steps;  // names
+  std::string data = "{}";         // JSON: of a failed one `{"traceback":…}`
+};
+
 // What one accepted write puts into the store, all of it or nothing.
 struct StoreWrite {
   std::uint64_t revision = 0;
   std::vector<Change> changes;
   std::vector<CertificateRecord> certificates;
   std::vector<std::string> removed_certificates;
+  std::vector<JobRecord> jobs;
+  std::vector<std::pair<std::string, std::string>> secrets;  // by name
   AuditRecord audit;
 };
 

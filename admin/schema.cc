@@ -30,6 +30,12 @@ constexpr const char* kVersion1 = R"(
 
 constexpr const char* kVersion2 = R"(
   CREATE TABLE rules (name TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY, agent_job_id TEXT NOT NULL, name TEXT NOT NULL, failed INTEGER NOT NULL,
+    at INTEGER NOT NULL, revision INTEGER NOT NULL, steps TEXT NOT NULL, data TEXT NOT NULL);
+  CREATE INDEX jobs_by_agent_job_id ON jobs (agent_job_id) WHERE agent_job_id != '';
+  CREATE INDEX jobs_by_time ON jobs (at);
 )";
 
 // Each makes its version of the one before. What was released is never edited: a step is added.

@@ -247,6 +247,65 @@ Result<std::vector<AuditRecord>> StateReader::audit(std::size_t limit) {
   }
 }
 
+Result<void> StateReader::add_jobs(Statement& rows, std::vector<JobRecord>& jobs) {
+  for (;;) {
+    const auto row = rows.step();
+    if (!row) return row.error();
+    if (!*row) break;
+    jobs.push_back({rows.number(0), std::string(rows.text(1)), std::string(rows.text(2)), rows.number(3) != 0,
+                    rows.number(4), static_cast<std::uint64_t>(rows.number(5)), lines_of(rows.text(6)),
+                    std::string(rows.text(7))});
+  }
+  rows.reset();
+  return {};
+}
+
+Result<std::vector<JobRecord>> StateReader::jobs(std::span<const std::int64_t> ids) {
+  const std::lock_guard lock(mutex_);
+  auto rows = database_->prepare("SELECT * FROM jobs WHERE id = ?");
+  if (!rows) return rows.error();
+  std::vector<JobRecord> found;
+  for (const auto id : ids) {
+    if (auto added = add_jobs(rows->bind(1, id), found); !added) return added.error();
+  }
+  return found;
+}
+
+Result<std::vector<JobRecord>> StateReader::jobs(std::span<const std::string> agent_job_ids) {
+  const std::lock_guard lock(mutex_);
+  auto rows = database_->prepare("SELECT * FROM jobs WHERE agent_job_id = ? AND agent_job_id != ''");
+  if (!rows) return rows.error();
+  std::vector<JobRecord> found;
+  for (const auto& id : agent_job_ids) {
+    if (auto added = add_jobs(rows->bind(1, id), found); !added) return added.error();
+  }
+  return found;
+}
+
+Result<std::vector<JobRecord>> StateReader::newest_jobs(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  auto rows = database_->prepare("SELECT * FROM jobs ORDER BY id DESC LIMIT ?");
+  if (!rows) return rows.error();
+  std::vector<JobRecord> found;
+  if (auto added = add_jobs(rows->bind(1, static_cast<std::int64_t>(limit)), found); !added) return added.error();
+  return found;
+}
+
+Result<std::int64_t> StateReader::highest_job() {
+  const std::lock_guard lock(mutex_);
+  return database_->number("SELECT coalesce(max(id), 0) FROM jobs");
+}
+
+Result<std::string> StateReader::secret(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  auto row = database_->prepare("SELECT value FROM secrets WHERE name = ?");
+  if (!row) return row.error();
+  const auto found = row->bind(1, name).step();
+  if (!found) return found.error();
+  if (!*found) return make_error(Reason::kNotFound, "there is no secret named " + in_quotes(name));
+  return std::string(row->text(0));
+}
+
 Result<std::int64_t> StateReader::data_version() {
   const std::lock_guard lock(mutex_);
   const auto row = data_version_.step();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,13 @@ class StateReader {
 
   Result<std::vector<TokenRecord>> tokens();
   Result<std::vector<AuditRecord>> audit(std::size_t limit);  // newest first
+  // Jobs of the press API that are still kept; those that are not there are left out.
+  Result<std::vector<JobRecord>> jobs(std::span<const std::int64_t> ids);
+  Result<std::vector<JobRecord>> jobs(std::span<const std::string> agent_job_ids);
+  Result<std::vector<JobRecord>> newest_jobs(std::size_t limit);
+  Result<std::int64_t> highest_job();  // 0: there was none
+  // kNotFound: there is none of that name.
+  Result<std::string> secret(std::string_view name);
   // Another number whenever any other connection has committed something.
   Result<std::int64_t> data_version();
 
@@ -52,6 +60,7 @@ class StateReader {
 
   Result<void> load_routing(LoadedState& state);
   Result<void> load_certificates(LoadedState& state);
+  Result<void> add_jobs(Statement& rows, std::vector<JobRecord>& jobs);
   static CertificateFacts facts_of(const Statement& row);
 
   std::mutex mutex_;

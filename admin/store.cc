@@ -134,6 +134,8 @@ Result<void> Store::prepare() {
       {&delete_certificate_, "DELETE FROM certificates WHERE name = ?"},
       {&delete_pairs_, "DELETE FROM certificate_pairs WHERE name = ?"},
       {&put_meta_, "INSERT OR REPLACE INTO meta VALUES (?, ?)"},
+      {&put_job_, "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+      {&put_secret_, "INSERT OR REPLACE INTO secrets VALUES (?, ?)"},
       {&put_audit_, "INSERT INTO audit (at, revision, who, action, detail) VALUES (?, ?, ?, ?, ?)"},
   };
   for (std::size_t kind = 0; kind < kTables.size(); ++kind) {
@@ -166,6 +168,12 @@ Result<void> Store::write(const StoreWrite& write) {
   for (const auto& certificate : write.certificates) {
     if (auto written = write_certificate(certificate, write.revision); !written) return written;
   }
+  for (const auto& job : write.jobs) {
+    if (auto written = write_job(job); !written) return written;
+  }
+  for (const auto& [name, value] : write.secrets) {
+    if (auto written = put_secret_.bind(1, name).bind(2, value).run(); !written) return written;
+  }
   return write_revision(write);
 }
 
@@ -196,6 +204,23 @@ Result<void> Store::write_certificate(const CertificateRecord& certificate, std:
 Result<void> Store::remove_certificate(std::string_view host) {
   if (auto removed = delete_pairs_.bind(1, host).run(); !removed) return removed;
   return delete_certificate_.bind(1, host).run();
+}
+
+Result<void> Store::write_job(const JobRecord& job) {
+  const auto steps = joined(job.steps);
+  put_job_.bind(1, job.id).bind(2, job.agent_job_id).bind(3, job.name).bind(4, job.failed ? 1 : 0).bind(5, job.at);
+  put_job_.bind(6, static_cast<std::int64_t>(job.revision)).bind(7, steps).bind(8, job.data);
+  return put_job_.run();
+}
+
+Result<void> Store::put_secret(std::string_view name, std::string_view value) {
+  return put_secret_.bind(1, name).bind(2, value).run();
+}
+
+Result<void> Store::forget_jobs_before(std::int64_t unix_microseconds) {
+  auto forget = database_->prepare("DELETE FROM jobs WHERE at < ?");
+  if (!forget) return forget.error();
+  return forget->bind(1, unix_microseconds).run();
 }
 
 Result<void> Store::write_revision(const StoreWrite& write) {

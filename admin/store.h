@@ -34,6 +34,8 @@ class Store {
   Result<bool> remove_token(std::string_view name);  // false: there is none
   Result<void> check_integrity();                    // reads every page: seconds for a large store
   Result<void> forget_audit_before(std::int64_t unix_milliseconds);
+  Result<void> forget_jobs_before(std::int64_t unix_microseconds);
+  Result<void> put_secret(std::string_view name, std::string_view value);
 
   Database& database() { return *database_; }
 
@@ -45,6 +47,7 @@ class Store {
   Result<void> write_change(const Change& change, std::uint64_t revision);
   Result<void> write_certificate(const CertificateRecord& certificate, std::uint64_t revision);
   Result<void> remove_certificate(std::string_view host);
+  Result<void> write_job(const JobRecord& job);
   Result<void> write_revision(const StoreWrite& write);
 
   class Lock {
@@ -68,6 +71,8 @@ class Store {
   Statement delete_pairs_;
   Statement put_meta_;
   Statement put_audit_;
+  Statement put_job_;
+  Statement put_secret_;
 };
 
 }  // namespace hybridge

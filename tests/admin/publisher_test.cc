@@ -124,6 +124,29 @@ std::vector<Change> many_hosts() {
   return changes;
 }
 
+TEST(Publisher, StoresAJobThatChangesNoTable) {
+  World world;
+  world.workers.at_once = false;
+  Write write;
+  write.plan = [](const Tip&) {
+    Plan plan;
+    plan.jobs = {{1'000'001, "faefbd3550", "Ping Job", false, 5, 0, {"Ping Step"}, "{}"}};
+    return plan;
+  };
+  std::promise<Outcome> promise;
+  world.publisher->submit(std::move(write), [&](const Outcome& outcome) { promise.set_value(outcome); });
+  world.run_on_executor([] {});
+  world.workers.take_up_all();
+  const auto outcome = promise.get_future().get();
+  EXPECT_EQ(outcome.kind, Kind::kAccepted);
+  EXPECT_TRUE(outcome.live);
+  EXPECT_EQ(world.publisher->live_revision(), 1U);
+  EXPECT_EQ(outcome.tip.snapshot->revision(), 0U);
+  const auto stored = StateReader::open(world.directory.path()).value()->newest_jobs(9).value();
+  ASSERT_EQ(stored.size(), 1U);
+  EXPECT_EQ(stored[0].revision, 1U);
+}
+
 TEST(Publisher, StoresAndPublishesBeforeItAnswers) {
   World world;
   const auto outcome = world.put_host("a.test", to_site("x.test"));

@@ -244,6 +244,41 @@ TEST(Store, LetsCommandsInBesideTheOneThatServes) {
   EXPECT_TRUE((*command)->add_token({"ci", Role::kRoute, sha256("x"), 1}));
 }
 
+TEST(Store, KeepsJobsWithTheWriteTheyBelongTo) {
+  TemporaryDirectory directory;
+  auto store = open(directory);
+  auto write = write_of(3, all_of(kTable));
+  write.jobs = {{1'000'001, "faefbd3550", "Add Site to Upstream", false, 1'700'000'000'000'000, 3, {"A", "B"}, "{}"},
+                {1'000'002, "", "Add Host to Proxy", true, 1'800'000'000'000'000, 3, {"C"}, "{\"traceback\":\"x\"}"}};
+  ASSERT_TRUE(commit(*store, write));
+  const auto reader = StateReader::open(directory.path()).value();
+  EXPECT_EQ(reader->highest_job().value(), 1'000'002);
+  const std::vector<std::string> names = {"faefbd3550", "unknown", ""};
+  const auto found = reader->jobs(names).value();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].id, 1'000'001);
+  EXPECT_THAT(found[0].steps, ElementsAre("A", "B"));
+  const std::vector<std::int64_t> ids = {1'000'002, 7};
+  ASSERT_EQ(reader->jobs(ids).value().size(), 1U);
+  EXPECT_TRUE(reader->jobs(ids).value()[0].failed);
+  EXPECT_EQ(reader->newest_jobs(1).value()[0].id, 1'000'002);
+  ASSERT_TRUE(store->forget_jobs_before(1'750'000'000'000'000));
+  EXPECT_EQ(reader->newest_jobs(9).value().size(), 1U);
+}
+
+TEST(Store, KeepsSecretsByTheirNames) {
+  TemporaryDirectory directory;
+  auto store = open(directory);
+  const auto reader = StateReader::open(directory.path()).value();
+  EXPECT_EQ(reader->secret("agent_password").error().reason, Reason::kNotFound);
+  auto write = write_of(1, {});
+  write.secrets = {{"agent_password", "one"}};
+  ASSERT_TRUE(commit(*store, write));
+  EXPECT_EQ(reader->secret("agent_password").value(), "one");
+  ASSERT_TRUE(store->put_secret("agent_password", "two"));
+  EXPECT_EQ(reader->secret("agent_password").value(), "two");
+}
+
 TEST(Store, RefusesANewerSchema) {
   TemporaryDirectory directory;
   ASSERT_TRUE(open(directory)->database().execute("PRAGMA user_version = 99"));
@@ -260,7 +295,9 @@ TEST(Store, BringsAnOlderSchemaUpToDate) {
   {
     const auto store = open(directory);
     ASSERT_TRUE(commit(*store, write_of(1, all_of(kTable))));
-    ASSERT_TRUE(store->database().execute("DROP TABLE rules; PRAGMA user_version = 1"));
+    ASSERT_TRUE(
+        store->database().execute("DROP TABLE rules; DROP TABLE jobs; DROP TABLE secrets; "
+                                  "PRAGMA user_version = 1"));
   }
   const auto older = StateReader::open(directory.path());
   ASSERT_FALSE(older);
