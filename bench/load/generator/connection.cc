@@ -12,7 +12,6 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
-#include <stdexcept>
 
 namespace hybridge::bench {
 namespace {
@@ -28,10 +27,14 @@ constexpr unsigned kSources = 64;  // 127.0.1.1 to 127.0.1.64
 }
 
 [[noreturn]] void fail_tls(const char* what) {
-  std::array<char, 256> text{};
   const unsigned long code = ERR_get_error();
+  ERR_clear_error();
+  if (code == 0 || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+    throw Broken(std::string(what) + ": the connection ended");
+  }
+  std::array<char, 256> text{};
   ERR_error_string_n(code, text.data(), text.size());
-  fail(std::string(what) + ": " + (code != 0 ? text.data() : "the connection ended"));
+  fail(std::string(what) + ": " + text.data());
 }
 
 // The value of a field of the answer's head; the name in lower case.
@@ -133,7 +136,11 @@ Connection::Progress Connection::advance(std::uint32_t events) {
     case State::shaking_hands:
       return shake_hands();
     case State::idle:
-      return receive();
+      try {
+        return receive();
+      } catch (const Broken&) {
+        return Progress::ended;  // nobody waited for anything
+      }
     case State::exchanging:
       if ((events & EPOLLOUT) != 0) send();
       return (events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0 ? receive() : Progress::none;
@@ -160,7 +167,7 @@ Connection::Progress Connection::receive() {
     const long size = read_some(buffer.data(), buffer.size());
     if (size < 0) return Progress::none;
     if (size == 0) {
-      if (state_ != State::idle) fail("the connection ended before its answer did");
+      if (state_ != State::idle) throw Broken("the connection ended before its answer did");
       return Progress::ended;
     }
     bytes_read_ += static_cast<std::size_t>(size);

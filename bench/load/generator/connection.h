@@ -1,10 +1,12 @@
 // One client connection: connects, shakes hands, sends one request at a time and checks its answer.
 //
 // Owned by the Load, which waits for its descriptor and decides what comes next. Throws std::runtime_error at the
-// first thing that is not as it should be: a benchmark with wrong answers measures nothing.
+// first thing that is not as it should be (Broken, where the connection ended too early): a benchmark with wrong
+// answers measures nothing.
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -12,6 +14,11 @@
 #include "bench/load/generator/tls_client.h"
 
 namespace hybridge::bench {
+
+// The other side ended the connection while a request was under way.
+struct Broken : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 // What all connections send and expect.
 struct Exchange {

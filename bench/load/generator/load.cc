@@ -37,6 +37,7 @@ Load::~Load() {
 const Totals& Load::run() {
   begin_ = Clock::now() + options_.warm_up;
   end_ = begin_ + options_.length;
+  if (options_.mode == Mode::idle || options_.ends_with_input) watch_input();
   switch (options_.mode) {
     case Mode::closed:
       run_closed();
@@ -60,22 +61,20 @@ void Load::run_closed() {
 void Load::run_open() {
   for (std::size_t index = 0; index < connections_.size(); ++index) free_.push_back(index);
   const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / options_.rate));
-  const Time give_up = end_ + std::chrono::seconds(kPatience);
+  const auto patience = std::chrono::seconds(kPatience);
   Time due = Clock::now();
-  for (Time now = due; now < give_up; now = Clock::now()) {
+  for (Time now = due; now < end_ + patience; now = Clock::now()) {
     watch_clock(now);
     for (; due <= now && due < end_; due += interval) overdue_.push_back(due);
     dispatch();
     if (due >= end_ && is_over_ && overdue_.empty() && under_way_ == 0) break;
-    wait_and_advance(due < end_ ? due : (is_over_ ? give_up : end_));
+    wait_and_advance(due < end_ ? due : (is_over_ ? end_ + patience : end_));
   }
   totals_.unsent = overdue_.size();
   if (under_way_ > 0) throw std::runtime_error(std::to_string(under_way_) + " requests were never answered");
 }
 
 void Load::run_idle() {
-  epoll_event event{EPOLLIN, {.u64 = kInput}};
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, STDIN_FILENO, &event) != 0) throw std::runtime_error("standard input: no pipe");
   std::size_t next = 0;
   while (kept_ < connections_.size()) {
     while (next < connections_.size() && next - kept_ < kOpening) open(next++);
@@ -86,6 +85,11 @@ void Load::run_idle() {
   std::fflush(stdout);
   while (!is_over_) wait_and_advance(Time::max());
   if (totals_.ended > 0) throw std::runtime_error(std::to_string(totals_.ended) + " idle connections were closed");
+}
+
+void Load::watch_input() {
+  epoll_event event{EPOLLIN, {.u64 = kInput}};
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, STDIN_FILENO, &event) != 0) throw std::runtime_error("standard input: no pipe");
 }
 
 void Load::open(std::size_t index) {
@@ -108,13 +112,21 @@ void Load::wait_and_advance(Time until) {
   if (options_.mode != Mode::idle) watch_clock(Clock::now());
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.u64 == kInput) {
+    if (event.data.u64 != kInput) {
+      advance(event.data.u64, event.events);
+    } else if (options_.mode == Mode::idle) {
       is_over_ = true;
-      continue;
+    } else {
+      end_ = Clock::now();
+      epoll_ctl(epoll_, EPOLL_CTL_DEL, STDIN_FILENO, nullptr);
     }
-    const std::size_t index = event.data.u64;
-    Connection& connection = *connections_[index];
-    switch (connection.advance(event.events)) {
+  }
+}
+
+void Load::advance(std::size_t index, std::uint32_t events) {
+  Connection& connection = *connections_[index];
+  try {
+    switch (connection.advance(events)) {
       case Connection::Progress::none:
         break;
       case Connection::Progress::opened:
@@ -124,12 +136,30 @@ void Load::wait_and_advance(Time until) {
         answered(connection, index);
         break;
       case Connection::Progress::ended:
-        ++totals_.ended;
-        connection.close();
-        // Those that wait in free_ are opened again by their next request.
-        if (options_.mode == Mode::closed) open(index);
+        ended(index);
         break;
     }
+  } catch (const Broken&) {
+    if (!options_.survives_breaks) throw;
+    broke(index);
+  }
+}
+
+void Load::ended(std::size_t index) {
+  ++totals_.ended;
+  connections_[index]->close();
+  // Those that wait in free_ are opened again by their next request.
+  if (options_.mode == Mode::closed) open(index);
+}
+
+void Load::broke(std::size_t index) {
+  ++totals_.broken;
+  connections_[index]->close();
+  if (options_.mode == Mode::open) {
+    --under_way_;
+    free_.push_back(index);
+  } else {
+    open(index);
   }
 }
 
@@ -180,10 +210,15 @@ void Load::dispatch() {
     connection.due = overdue_.front();
     overdue_.pop_front();
     ++under_way_;
-    if (connection.is_open()) {
-      connection.send();
-    } else {
+    if (!connection.is_open()) {
       open(index);
+      continue;
+    }
+    try {
+      connection.send();
+    } catch (const Broken&) {
+      if (!options_.survives_breaks) throw;
+      broke(index);
     }
   }
 }

@@ -22,6 +22,7 @@ struct Totals {
   std::uint64_t requests = 0;  // answered in it
   std::uint64_t connections = 0;
   std::uint64_t resumed = 0;
+  std::uint64_t broken = 0;  // during a request, where the options allow that
   std::uint64_t ended = 0;   // by the other side, between two requests
   std::uint64_t unsent = 0;  // due in the measured time, but not sent before we gave up
   std::int64_t cpu = 0;      // nanoseconds of the measured processes, user and system
@@ -47,7 +48,11 @@ class Load {
   void run_idle();
 
   void open(std::size_t index);
+  void watch_input();
   void wait_and_advance(Time until);
+  void advance(std::size_t index, std::uint32_t events);
+  void ended(std::size_t index);
+  void broke(std::size_t index);
   void opened(Connection& connection);
   void answered(Connection& connection, std::size_t index);
   void dispatch();

@@ -49,9 +49,10 @@ void print(const Totals& totals) {
   std::printf("{\"seconds\": %.6f, \"requests\": %llu, \"rate\": %.3f, \"cpu_ns\": %lld, \"bytes\": %zu, ",
               totals.seconds, static_cast<unsigned long long>(totals.requests),
               double(totals.requests) / totals.seconds, static_cast<long long>(totals.cpu), totals.bytes_read);
-  std::printf("\"connections\": %llu, \"resumed\": %llu, \"ended\": %llu, \"unsent\": %llu, ",
+  std::printf("\"connections\": %llu, \"resumed\": %llu, \"ended\": %llu, \"broken\": %llu, \"unsent\": %llu, ",
               static_cast<unsigned long long>(totals.connections), static_cast<unsigned long long>(totals.resumed),
-              static_cast<unsigned long long>(totals.ended), static_cast<unsigned long long>(totals.unsent));
+              static_cast<unsigned long long>(totals.ended), static_cast<unsigned long long>(totals.broken),
+              static_cast<unsigned long long>(totals.unsent));
   std::printf("\"latency_us\": {\"count\": %llu, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f}",
               static_cast<unsigned long long>(latency.count()), double(latency.quantile(0.5)) * kMicro,
               double(latency.quantile(0.9)) * kMicro, double(latency.quantile(0.99)) * kMicro,
@@ -104,6 +105,9 @@ int main(int argc, char** argv) {
   load->add_option("--rate", options.rate, "requests a second, in an open loop");
   load->add_option("--warm-up", warm_up, "seconds before the measured time");
   load->add_option("--seconds", length, "of the measured time");
+  load->add_flag("--ends-with-input", options.ends_with_input,
+                 "the measured time ends with standard input, if not before");
+  load->add_flag("--survives-breaks", options.survives_breaks, "count connections that break during a request");
   load->add_option("--cpu-of", options.measured, "processes whose CPU time is taken")->delimiter(',');
   drained->add_option("socket", socket)->required();
   drained->add_option("file", file)->required();

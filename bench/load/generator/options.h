@@ -35,7 +35,9 @@ struct Options {
   double rate = 0;                  // of Mode::open, a second
   Clock::duration warm_up{};
   Clock::duration length{};
-  std::vector<pid_t> measured;  // processes whose CPU time is read as the measured time begins and ends
+  bool ends_with_input = false;  // the measured time ends when standard input does, if not before
+  bool survives_breaks = false;  // connections that break during a request are counted instead of failing the run
+  std::vector<pid_t> measured;   // processes whose CPU time is read as the measured time begins and ends
 };
 
 }  // namespace hybridge::bench

@@ -28,7 +28,7 @@ class Authority:
     def __init__(self):
         self._key = ec_key()
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hybridge's benchmarks")])
-        self._begin = datetime.datetime.utcnow() - datetime.timedelta(hours=1)
+        self._begin = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
         self._end = self._begin + datetime.timedelta(days=60)
         authority = x509.BasicConstraints(ca=True, path_length=0)
         certificate = self._builder(self._name, self._key).add_extension(authority, critical=True)

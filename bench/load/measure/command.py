@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from measure import loads, machine, report
+from measure import change, loads, machine, report, scale
 from measure.generator import Generator
 from measure.peers import Hybridge
 from measure.processes import Failure, Precedence, Skipped, processors, raise_descriptor_limit
@@ -17,7 +17,7 @@ from measure.world import World
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = ROOT / "build" / "release"
-SCENARIOS = loads.SCENARIOS
+SCENARIOS = (*loads.SCENARIOS, *change.SCENARIOS, *scale.SCENARIOS)
 
 
 def options_of(argv: list[str] | None) -> argparse.Namespace:
@@ -25,9 +25,18 @@ def options_of(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/load/run", description="Hybridge beside nginx and HAProxy")
     parser.add_argument("scenario", nargs="*", help="which; none: all (--list)")
     parser.add_argument("--rounds", type=int, default=5, help="times that every peer has its turn (5)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measured time (2)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measured time (1.5)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="keep everything, each round included")
+    parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="the tables of bench/README.md")
     parser.add_argument("--quick", action="store_true", help="one short round: to see that all of it works")
+    parser.add_argument("--idle", type=int, default=10_000, help="connections of `idle` (10,000)")
+    parser.add_argument("--hosts", type=int, default=100_000, help="of `hosts`, for Hybridge (100,000)")
+    parser.add_argument("--peer-hosts", type=int, default=2_000, help="of `hosts`, for nginx and HAProxy (2,000)")
+    parser.add_argument("--changes", type=int, default=10, help="of `change`, at each number of hosts (10; nginx half of it)")
+    parser.add_argument(
+        "--change-hosts", type=int, nargs="+", default=[1, 10_000, 100_000], help="Hybridge's (1 10,000 100,000)"
+    )
+    parser.add_argument("--change-peer-hosts", type=int, nargs="+", default=[1, 1_000], help="nginx's (1 1,000)")
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     parser.add_argument("--no-build", action="store_true", help="take build/release as it is")
     options = parser.parse_args(argv)
@@ -38,6 +47,8 @@ def options_of(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--rounds and --seconds are above 0")
     if options.quick:
         options.rounds, options.seconds = 1, 0.5
+        options.idle, options.hosts, options.peer_hosts, options.changes = 500, 1_000, 200, 2
+        options.change_hosts, options.change_peer_hosts = [1, 1_000], [1, 100]
     return options
 
 
@@ -64,13 +75,15 @@ def measure(options: argparse.Namespace, facts: dict) -> dict:
             result |= {"title": scenario.title, "took_s": time.monotonic() - began, "load_average": machine.load_average()}
             print(report.text_of(result), flush=True)
             results[scenario.name] = result
-            if options.json:
-                write(options.json, facts | {"scenarios": results})
+            keep(options, facts | {"scenarios": results})
     return results
 
 
-def write(path: pathlib.Path, everything: dict) -> None:
-    path.write_text(json.dumps(everything, indent=1) + "\n")
+def keep(options: argparse.Namespace, everything: dict) -> None:
+    if options.json:
+        options.json.write_text(json.dumps(everything, indent=1) + "\n")
+    if options.markdown:
+        options.markdown.write_text(report.markdown(everything))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -86,9 +99,14 @@ def main(argv: list[str] | None = None) -> int:
         Hybridge.binary = BUILD / "hybridge"
         facts = machine.describe(Hybridge.binary, ROOT)
         facts["run"] = {"rounds": options.rounds, "seconds": options.seconds, "descriptors": raise_descriptor_limit()}
+        facts["run"]["load_average_before"] = machine.load_average()
         print(report.heading(facts))
         proxy, others = processors()
-        print(f"each proxy on processor {proxy}, load and backend on {others}; {options.rounds} rounds of {options.seconds} s")
+        os.sched_setaffinity(0, others)
+        print(
+            f"each proxy on processor {proxy}, load and backend on {others}; {options.rounds} rounds of {options.seconds} s;"
+            f" load average before: {machine.load_average():.1f}"
+        )
         with Precedence() as comes_first:
             facts["run"]["comes_first"] = comes_first
             results = measure(options, facts)
@@ -97,6 +115,5 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    if options.json:
-        write(options.json, facts | {"scenarios": results})
+    keep(options, facts | {"scenarios": results})
     return 0

@@ -46,7 +46,7 @@ def describe(hybridge: pathlib.Path, root: pathlib.Path) -> dict:
             "system": system(),
         },
         "versions": {
-            "hybridge": first_line(hybridge, "version") + (", with changes" if changed else ""),
+            "hybridge": first_line(hybridge, "version").removeprefix("hybridge ") + (", with changes" if changed else ""),
             "nginx": version_in(first_line(program("nginx"), "-v")),
             "haproxy": version_in(first_line(program("haproxy"), "-v")),
             "openssl": version_in(first_line("openssl", "version")),

@@ -179,6 +179,19 @@ class Haproxy(Peer):
         self.write_map(dict.fromkeys(hosts, "plain"))
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket; connects again when the other side has closed it."""
+
+    def __init__(self, path: pathlib.Path):
+        super().__init__("localhost", timeout=300)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 class Hybridge(Peer):
     io = ""
     binary = pathlib.Path()  # set once by the run
@@ -222,12 +235,8 @@ class Hybridge(Peer):
         more = {host: {"site": "ec.bench.test"} for host in hosts}
         return {"servers": {"plain": plain, "secure": secure}, "sites": sites, "hosts": more}
 
-    def connect(self) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("localhost", timeout=300)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(300)
-        connection.sock.connect(str(self.directory / "admin.sock"))
-        return connection
+    def connect(self) -> "UnixConnection":
+        return UnixConnection(self.directory / "admin.sock")
 
     def call(self, method: str, path: str, body: str | None = None, on=None) -> tuple[int, str]:
         connection = on or self.connect()

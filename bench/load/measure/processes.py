@@ -1,5 +1,6 @@
 """Programs under measurement: started on one processor, stopped by their own pid, their memory read from the kernel."""
 
+import functools
 import os
 import pathlib
 import resource
@@ -19,6 +20,7 @@ class Skipped(Exception):
     """A scenario cannot run here or now; says why."""
 
 
+@functools.cache  # as it was when the run began
 def processors() -> tuple[set[int], set[int]]:
     """(the proxy's, everybody else's): the proxy has one for itself, where there are two."""
     allowed = sorted(os.sched_getaffinity(0))

@@ -1,0 +1,196 @@
+"""Scenarios of size: memory of idle connections, memory and boot with many hosts and certificates."""
+
+import concurrent.futures
+import json
+import select
+import socket
+import ssl
+import time
+
+from measure import certificates
+from measure.figures import median
+from measure.peers import KINDS, Haproxy, Hybridge, HybridgeRing, Nginx, Peer
+from measure.processes import PATIENCE, Failure
+from measure.world import World
+
+PAGE = {"tls": True, "path": "/1k", "length": 1024}
+SETTLE = 1.5  # seconds after which a process has given back what it gives back
+
+
+def warm(world: World, peer: Peer) -> None:
+    """Every code path and pool that a few requests touch is there before memory is read."""
+    world.generator.run(peer.name, peer.https, "ec.bench.test", mode="closed", connections=8, seconds=0.5, **PAGE)
+    time.sleep(SETTLE)
+
+
+class IdleScenario:
+    name = "idle"
+    title = "memory of idle TLS connections that have done one request"
+
+    def run(self, world: World, options, say) -> dict:
+        rows, measured = [], {}
+        for kind in KINDS:
+            peer = world.fresh(kind).start()
+            warm(world, peer)
+            before = peer.pss_kib()
+            standing = world.generator.begin(
+                peer.https, "ec.bench.test", mode="idle", connections=options.idle, **PAGE
+            )
+            self._wait_until_standing(world, standing, peer)
+            time.sleep(SETTLE)
+            after = peer.pss_kib()
+            standing.stdin.close()
+            standing.stdin = None
+            world.generator.result(standing, 0, f"idle: {peer.name}")
+            peer.stop()
+            each = (after - before) / options.idle
+            rows.append([peer.name, f"{options.idle:,}", f"{before / 1024:.1f}", f"{after / 1024:.1f}", f"{each:.1f}"])
+            measured[peer.name] = {"before_kib": before, "after_kib": after, "kib_per_connection": each}
+        columns = ["", "connections", "MiB before", "MiB with them", "KiB each"]
+        return {"kind": "rows", "columns": columns, "rows": rows, "measured": measured}
+
+    @staticmethod
+    def _wait_until_standing(world: World, standing, peer: Peer) -> None:
+        ready, _, _ = select.select([standing.stdout], [], [], 2 * PATIENCE)
+        line = standing.stdout.readline() if ready else ""
+        if "standing" not in line:
+            standing.stdin.close()
+            standing.stdin = None
+            world.generator.result(standing, 0, f"idle: {peer.name}")
+            raise Failure(f"idle: {peer.name}: the connections did not stand")
+
+
+def names(count: int) -> list[str]:
+    return [f"shop{number}.hosts.test" for number in range(count)]
+
+
+class HostsScenario:
+    """Hybridge has them by its API and starts from its state; the others read files, and as many as they can bear."""
+
+    name = "hosts"
+    title = "memory and boot with many hosts, each with its own certificate"
+    in_use = 500  # certificates that are asked for after boot
+
+    def run(self, world: World, options, say) -> dict:
+        key = certificates.ec_key()
+        rows, measured = [], {}
+        for measure, count in (
+            (self._hybridge, options.hosts),
+            (self._nginx, options.peer_hosts),
+            (self._haproxy, options.peer_hosts),
+        ):
+            found = measure(world, names(count), key, say)
+            measured[found["name"]] = found
+            in_use = found.get("kib_in_use")
+            rows.append(
+                [
+                    found["name"],
+                    f"{count:,}",
+                    f"{found['boot_s']:.2f}",
+                    f"{found['boot_s'] / count * 1e6:,.0f}",
+                    f"{found['bytes_each']:,.0f}",
+                    f"{in_use:.1f}" if in_use else "all are",
+                ]
+            )
+        columns = ["", "hosts", "boot s", "boot us a host", "bytes a host", "KiB more when in use"]
+        notes = [
+            "bytes a host: with its certificate; Hybridge's is {host_bytes:,.0f} for the host"
+            " and {certificate_bytes:,.0f} for the certificate".format(**measured["hybridge ring"]),
+            "pushed in {push_hosts_s:.2f} s (hosts) and {push_certificates_s:.1f} s (certificates)".format(
+                **measured["hybridge ring"]
+            ),
+        ]
+        return {"kind": "rows", "columns": columns, "rows": rows, "notes": notes, "measured": measured}
+
+    def _hybridge(self, world: World, hosts: list[str], key, say) -> dict:
+        peer = world.fresh(HybridgeRing).start()
+        empty, _ = self._boot(peer)
+        began = time.monotonic()
+        peer.put("/v1/snapshot", json.dumps(peer.snapshot(hosts)))
+        push_hosts = time.monotonic() - began
+        with_hosts, _ = self._boot(peer)
+        say(f"pushing {len(hosts):,} certificates")
+        began = time.monotonic()
+        self._push_certificates(world, peer, hosts, key)
+        push_certificates = time.monotonic() - began
+        boots = [self._boot(peer) for _ in range(3)]
+        full = median([memory for memory, _ in boots])
+        boot = median([seconds for _, seconds in boots])
+        used = hosts[-self.in_use :]
+        for host in used:
+            self._ask(world, peer, host)
+        time.sleep(SETTLE)
+        in_use = (peer.pss_kib() - full) / len(used)
+        peer.stop()
+        return {
+            "name": peer.name,
+            "count": len(hosts),
+            "boot_s": boot,
+            "bytes_each": (full - empty) * 1024 / len(hosts),
+            "host_bytes": (with_hosts - empty) * 1024 / len(hosts),
+            "certificate_bytes": (full - with_hosts) * 1024 / len(hosts),
+            "kib_in_use": in_use,
+            "push_hosts_s": push_hosts,
+            "push_certificates_s": push_certificates,
+        }
+
+    @staticmethod
+    def _push_certificates(world: World, peer: Hybridge, hosts: list[str], key) -> None:
+        """One call each: there is no call for many. Eight at once, so that the disk can join their commits."""
+        pem = certificates.key_pem(key)
+
+        def push(some: list[str]) -> None:
+            connection = peer.connect()
+            for host in some:
+                peer.put_certificate(host, world.authority.chain(key, host), pem, connection)
+            connection.close()
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(push, [hosts[first::8] for first in range(8)]))
+
+    def _nginx(self, world: World, hosts: list[str], key, say) -> dict:
+        peer = world.fresh(Nginx)
+        return self._from_files(world, peer, hosts, lambda folder: peer.serve({h: f"{folder}/{h}" for h in hosts}), key)
+
+    def _haproxy(self, world: World, hosts: list[str], key, say) -> dict:
+        peer = world.fresh(Haproxy)
+        return self._from_files(world, peer, hosts, lambda folder: peer.serve(hosts, folder / "both"), key)
+
+    def _from_files(self, world: World, peer: Peer, hosts: list[str], configure, key) -> dict:
+        empty, _ = self._boot(peer)
+        folder = world.directory / "hosts"
+        if not folder.is_dir():
+            (folder / "both").mkdir(parents=True)
+            pem = certificates.key_pem(key)
+            for host in hosts:
+                chain = world.authority.chain(key, host)
+                (folder / f"{host}.pem").write_text(chain)
+                (folder / f"{host}.key").write_text(pem)
+                (folder / "both" / f"{host}.pem").write_text(chain + pem)
+        configure(folder)
+        full, boot = self._boot(peer)
+        self._ask(world, peer, hosts[-1])
+        peer.stop()
+        return {"name": peer.name, "count": len(hosts), "boot_s": boot, "bytes_each": (full - empty) * 1024 / len(hosts)}
+
+    @staticmethod
+    def _boot(peer: Peer) -> tuple[int, float]:
+        """Starts it (anew): (memory in KiB, seconds until it answered)."""
+        peer.stop()
+        began = time.monotonic()
+        peer.start()
+        seconds = time.monotonic() - began
+        time.sleep(SETTLE)
+        return peer.pss_kib(), seconds
+
+    @staticmethod
+    def _ask(world: World, peer: Peer, host: str) -> None:
+        """It serves the host, with the host's own certificate."""
+        client = ssl.create_default_context(cafile=str(world.certificates / "ca.pem"))
+        with socket.create_connection(("127.0.0.1", peer.https), timeout=PATIENCE) as plain:
+            with client.wrap_socket(plain, server_hostname=host) as connection:
+                connection.sendall(f"GET /1k HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                if not connection.recv(100).startswith(b"HTTP/1.1 200"):
+                    raise Failure(f"hosts: {peer.name} does not serve {host}")
+
+SCENARIOS = (IdleScenario(), HostsScenario())
