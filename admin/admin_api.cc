@@ -3,7 +3,9 @@
 #include <ctime>
 
 #include "admin/certificates_api.h"
+#include "admin/inquiry_api.h"
 #include "admin/problem.h"
+#include "admin/records_api.h"
 #include "admin/snapshot_api.h"
 #include "admin/status_api.h"
 #include "base/host_name.h"
@@ -97,6 +99,8 @@ AdminApi::AdminApi(Sources sources)
   const auto now = sources.now ? sources.now : unix_seconds;
   add_status_routes(routes_, {sources.publisher, std::move(sources.status), std::move(sources.metrics), now});
   add_snapshot_routes(routes_, sources.publisher, kSnapshotBytes);
+  add_record_routes(routes_, sources.publisher, kSnapshotBytes);
+  add_inquiry_routes(routes_, {sources.publisher, sources.reader, std::move(sources.config)});
   add_certificate_routes(routes_, {sources.publisher, sources.reader, now, kCertificateBytes});
 }
 

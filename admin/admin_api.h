@@ -1,6 +1,6 @@
 // The admin API, version 1: finds the route of a call, asks who may, reads the body within its limit, has the call
-// answered on a background thread, and writes the one answer. What the calls do is in snapshot_api, certificates_api
-// and status_api.
+// answered on a background thread, and writes the one answer. What the calls do is in snapshot_api, records_api,
+// certificates_api, inquiry_api and status_api.
 //
 // One for all its listeners. serve() runs on the loop of the stream; the rest on the API's own threads, so that neither
 // SQLite nor PEM ever holds up a loop.
@@ -19,6 +19,7 @@
 #include "admin/state_reader.h"
 #include "admin/status_facts.h"
 #include "base/task.h"
+#include "proxy/config.h"
 #include "proxy/downstream/stream.h"
 
 namespace hybridge {
@@ -31,11 +32,12 @@ class AdminApi final : public Service {
   struct Sources {
     Publisher& publisher;
     StateReader& reader;
-    Post post;                                   // of the listener whose Service this is
-    std::function<StatusFacts()> status;         // thread-safe
-    std::function<std::string()> metrics;        // thread-safe; Prometheus's text
-    std::function<std::int64_t()> now = {};      // Unix seconds; not set: the clock
-    std::function<TimePoint()> steady_now = {};  // not set: the clock
+    Post post;                                              // of the listener whose Service this is
+    std::function<StatusFacts()> status;                    // thread-safe
+    std::function<std::string()> metrics;                   // thread-safe; Prometheus's text
+    std::function<std::shared_ptr<const Config>()> config;  // thread-safe
+    std::function<std::int64_t()> now = {};                 // Unix seconds; not set: the clock
+    std::function<TimePoint()> steady_now = {};             // not set: the clock
   };
 
   explicit AdminApi(Sources sources);

@@ -1,6 +1,7 @@
 #include "admin/api_route.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 #include "admin/problem.h"
@@ -125,6 +126,17 @@ bool parse_query(std::string_view text, std::map<std::string, std::string, std::
 bool is_set(const ApiRequest& request, std::string_view parameter) {
   const auto found = request.query.find(parameter);
   return found != request.query.end() && found->second != "false" && found->second != "0";
+}
+
+std::optional<std::int64_t> number_of(const ApiRequest& request, std::string_view parameter, std::int64_t least,
+                                      std::int64_t most, std::int64_t otherwise) {
+  const auto found = request.query.find(parameter);
+  if (found == request.query.end()) return otherwise;
+  std::int64_t number = 0;
+  const auto* const last = found->second.data() + found->second.size();
+  const auto [end, error] = std::from_chars(found->second.data(), last, number);
+  if (error != std::errc{} || end != last || number < least || number > most) return std::nullopt;
+  return number;
 }
 
 bool names_revision(std::string_view tags, std::uint64_t revision) {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -68,6 +70,10 @@ bool parse_query(std::string_view text, std::map<std::string, std::string, std::
 
 // `?dry_run`, `?dry_run=true`, `=1`; false for `=false`, `=0` and when it is not there.
 bool is_set(const ApiRequest& request, std::string_view parameter);
+
+// A parameter that is a number; `otherwise` where it is not there, nullopt where it is none, or out of range.
+std::optional<std::int64_t> number_of(const ApiRequest& request, std::string_view parameter, std::int64_t least,
+                                      std::int64_t most, std::int64_t otherwise);
 
 // Is one of the entity tags of If-Match (or If-None-Match) this revision's? `*` is any that exists (revision > 0).
 bool names_revision(std::string_view tags, std::uint64_t revision);

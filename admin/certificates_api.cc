@@ -1,7 +1,5 @@
 #include "admin/certificates_api.h"
 
-#include <charconv>
-
 #include "admin/problem.h"
 #include "admin/snapshot_api.h"
 #include "admin/unix_time.h"
@@ -195,14 +193,9 @@ void get_certificate(const CertificatesApi& api, const ApiRequest& request, cons
 }
 
 void list_certificates(const CertificatesApi& api, const ApiRequest& request, const Answered& answered) {
-  std::size_t limit = kListed;
-  if (const auto found = request.query.find("limit"); found != request.query.end()) {
-    const auto& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-    if (error != std::errc{} || end != text.data() + text.size() || limit == 0 || limit > kListed) {
-      return answered(problem(400, "bad_query", "limit must be a number from 1 to " + std::to_string(kListed)));
-    }
-  }
+  const auto most = number_of(request, "limit", 1, kListed, kListed);
+  if (!most) return answered(problem(400, "bad_query", "limit must be a number from 1 to " + std::to_string(kListed)));
+  const auto limit = static_cast<std::size_t>(*most);
   const auto after = request.query.find("after");
   auto found = api.reader.certificates(after == request.query.end() ? "" : after->second, limit + 1);
   if (!found) return answered(problem(found.error()));

@@ -89,7 +89,7 @@ int explain_url(const std::string& config_path, const std::string& url) {
   if (!state) return fail(config->state_dir + ": " + state.error().detail);
   const auto explanation = explain(*config, state->snapshot, state->certificates, url);
   if (!explanation) return fail(explanation.error().detail);
-  std::fputs(explanation->c_str(), stdout);
+  std::fputs(to_text(*explanation).c_str(), stdout);
   return 0;
 }
 

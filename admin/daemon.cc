@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -122,12 +123,14 @@ class Daemon final : private Publisher::Observer {
   void drain();
   void end();
   StatusFacts status() const;
+  std::shared_ptr<const Config> config() const;  // any thread
   std::vector<Metrics::Expiry> expiring(std::size_t most) const;
   void on_published(std::uint64_t revision, Duration took) override;
   void on_store_failed(const Error& error) override;
 
   const std::string config_path_;
-  std::shared_ptr<const Config> config_;
+  std::shared_ptr<const Config> config_;  // changed by this thread only, under the mutex
+  mutable std::mutex config_mutex_;
   ProcessLog log_;
   const ServiceNotifier notifier_;
   const TimePoint began_ = Clock::now();
@@ -246,8 +249,14 @@ Result<void> Daemon::open_admin() {
       .post = [this](std::function<void()> work) { admin_->loop().post(std::move(work)); },
       .status = [this] { return status(); },
       .metrics = [this] { return metrics_->text(); },
+      .config = [this] { return config(); },
   });
   return admin_->open(*api_);
+}
+
+std::shared_ptr<const Config> Daemon::config() const {
+  const std::lock_guard lock(config_mutex_);
+  return config_;
 }
 
 void Daemon::await_signal() {
@@ -328,7 +337,10 @@ void Daemon::reload() {
   if (!standing) {
     log::error("the configuration was not taken, the old one stays: {}", standing.error().detail);
   } else {
-    config_ = std::move(next);
+    {
+      const std::lock_guard lock(config_mutex_);
+      config_ = std::move(next);
+    }
     certificate_stamp_ = DefaultCertificate::stamp(*config_);
     log_.set_level(level_of(config_->log.level));
     edge_->publish(std::move(*standing));

@@ -248,7 +248,7 @@ void Publisher::answer(Awaited& awaited, bool live) {
 }
 
 AuditRecord Publisher::audit(const Write& write, const Plan& plan, const Tip& before, std::uint64_t revision) const {
-  AuditRecord record{unix_milliseconds(), revision, write.who, write.action, {}};
+  AuditRecord record{0, unix_milliseconds(), revision, write.who, write.action, {}};
   auto& detail = record.detail;
   detail = "{\"changes\":[";
   std::size_t noted = 0;

@@ -47,6 +47,7 @@ struct TokenRecord {
 };
 
 struct AuditRecord {
+  std::int64_t id = 0;  // ascending; given by the store
   std::int64_t at = 0;  // Unix milliseconds
   std::uint64_t revision = 0;
   std::string who;     // a token's name, or `uid 0` of the socket

@@ -232,18 +232,19 @@ Result<std::vector<TokenRecord>> StateReader::tokens() {
   }
 }
 
-Result<std::vector<AuditRecord>> StateReader::audit(std::size_t limit) {
+Result<std::vector<AuditRecord>> StateReader::audit(std::size_t limit, std::int64_t before) {
   const std::lock_guard lock(mutex_);
-  auto rows = database_->prepare("SELECT at, revision, who, action, detail FROM audit ORDER BY id DESC LIMIT ?");
+  auto rows = database_->prepare(
+      "SELECT id, at, revision, who, action, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?");
   if (!rows) return rows.error();
-  rows->bind(1, static_cast<std::int64_t>(limit));
+  rows->bind(1, before).bind(2, static_cast<std::int64_t>(limit));
   std::vector<AuditRecord> found;
   for (;;) {
     const auto row = rows->step();
     if (!row) return row.error();
     if (!*row) return found;
-    found.push_back({rows->number(0), static_cast<std::uint64_t>(rows->number(1)), std::string(rows->text(2)),
-                     std::string(rows->text(3)), std::string(rows->text(4))});
+    found.push_back({rows->number(0), rows->number(1), static_cast<std::uint64_t>(rows->number(2)),
+                     std::string(rows->text(3)), std::string(rows->text(4)), std::string(rows->text(5))});
   }
 }
 

@@ -44,7 +44,8 @@ class StateReader {
   Result<std::vector<CertificateFacts>> certificates(std::string_view after, std::size_t limit);
 
   Result<std::vector<TokenRecord>> tokens();
-  Result<std::vector<AuditRecord>> audit(std::size_t limit);  // newest first
+  // Newest first; `before`: only those with a smaller id.
+  Result<std::vector<AuditRecord>> audit(std::size_t limit, std::int64_t before = INT64_MAX);
   // Jobs of the press API that are still kept; those that are not there are left out.
   Result<std::vector<JobRecord>> jobs(std::span<const std::int64_t> ids);
   Result<std::vector<JobRecord>> jobs(std::span<const std::string> agent_job_ids);

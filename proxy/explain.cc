@@ -66,24 +66,20 @@ std::string date_of(std::int64_t unix_seconds) {
 
 class Explanation {
  public:
-  Explanation(const Config& config, const Snapshot& snapshot, const CertificateTable& certificates, Url url)
-      : config_(config), snapshot_(snapshot), certificates_(certificates), url_(std::move(url)) {}
+  Explanation(const Config& config, const Snapshot& snapshot, const CertificateTable& certificates, Url url,
+              std::string_view method)
+      : config_(config), snapshot_(snapshot), certificates_(certificates), url_(std::move(url)), method_(method) {}
 
-  std::string text() && {
+  std::vector<ExplainedStep> steps() && {
     add("url", (url_.is_https ? "https://" : "http://") + url_.host + url_.target);
     add("revision", std::to_string(snapshot_.revision()));
     certificate();
     decide();
-    return std::move(text_);
+    return std::move(steps_);
   }
 
  private:
-  void add(std::string_view name, const std::string& value) {
-    text_ += name;
-    text_ += ':';
-    text_.append(name.size() < 12 ? 12 - name.size() : 1, ' ');
-    text_ += value + '\n';
-  }
+  void add(std::string_view name, std::string value) { steps_.push_back({std::string(name), std::move(value)}); }
 
   void answer(int status, const std::string& what) { add("answer", std::to_string(status) + ' ' + what); }
   void redirect(int status, const std::string& location) { answer(status, "to " + location); }
@@ -132,7 +128,7 @@ class Explanation {
     }
   }
 
-  // Of a GET without header fields. True: a rule ends the request.
+  // Of a request without header fields. True: a rule ends the request.
   bool rules(const Route& route) {
     Faults faults;
     const auto matcher = RuleMatcher::make(*snapshot_.rules(), faults);
@@ -143,7 +139,7 @@ class Explanation {
     matcher->begin();
     matcher->host(url_.host);
     matcher->path(path);
-    matcher->method("GET");
+    matcher->method(method_);
     if (matcher->asks_for_headers()) add("rules", "those with conditions on header fields are left out");
     for (const auto* rule : matcher->matches()) {
       if (const auto* redirect = std::get_if<RuleRedirect>(&rule->action)) {
@@ -241,16 +237,28 @@ class Explanation {
   const Snapshot& snapshot_;
   const CertificateTable& certificates_;
   const Url url_;
-  std::string text_;
+  const std::string_view method_;
+  std::vector<ExplainedStep> steps_;
 };
 
 }  // namespace
 
-Result<std::string> explain(const Config& config, const Snapshot& snapshot, const CertificateTable& certificates,
-                            std::string_view url) {
+Result<std::vector<ExplainedStep>> explain(const Config& config, const Snapshot& snapshot,
+                                           const CertificateTable& certificates, std::string_view url,
+                                           std::string_view method) {
   auto parsed = parse_url(url);
   if (!parsed) return parsed.error();
-  return Explanation(config, snapshot, certificates, std::move(*parsed)).text();
+  return Explanation(config, snapshot, certificates, std::move(*parsed), method).steps();
+}
+
+std::string to_text(const std::vector<ExplainedStep>& steps) {
+  std::string text;
+  for (const auto& [name, value] : steps) {
+    text += name + ':';
+    text.append(name.size() < 12 ? 12 - name.size() : 1, ' ');
+    text += value + '\n';
+  }
+  return text;
 }
 
 }  // namespace hybridge

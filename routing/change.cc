@@ -130,6 +130,15 @@ Snapshot apply(const Snapshot& from, const std::vector<Change>& changes, std::ui
   return std::move(builder).build(revision);
 }
 
+std::optional<Fault> dangling_reference(const Snapshot& snapshot, Change::Kind kind, const std::string& name) {
+  if (kind == Change::Kind::kSite) {
+    const auto site = snapshot.site(name);
+    return site ? dangling_reference(snapshot, name, *site) : std::nullopt;
+  }
+  const auto* host = kind == Change::Kind::kHost ? snapshot.host(name) : nullptr;
+  return host ? dangling_reference(snapshot, name, *host) : std::nullopt;
+}
+
 void find_faults_after(const Snapshot& after, const std::vector<Change>& changes, Faults& faults) {
   const auto is_rule = [](const Change& change) { return change.kind == Change::Kind::kRule; };
   if (std::any_of(changes.begin(), changes.end(), is_rule)) {

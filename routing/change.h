@@ -39,6 +39,9 @@ std::vector<Change> difference(const Snapshot& from, const Snapshot& to);
 
 Snapshot apply(const Snapshot& from, const std::vector<Change>& changes, std::uint64_t revision);
 
+// Does the record refer to what is not there, so that it serves as an unknown host? nullopt: no, or there is no record.
+std::optional<Fault> dangling_reference(const Snapshot& snapshot, Change::Kind kind, const std::string& name);
+
 // What is wrong with the whole of `after`, which `changes` made of a table that was right: redirects that lead in a
 // ring, rules that are too many or cannot be matched together.
 void find_faults_after(const Snapshot& after, const std::vector<Change>& changes, Faults& faults);

@@ -153,24 +153,32 @@ std::string write_snapshot(const Snapshot& snapshot) {
   return out;
 }
 
+std::optional<Fault> dangling_reference(const Snapshot& snapshot, const std::string& name, const Site& site) {
+  if (snapshot.server(site.server)) return std::nullopt;
+  return Fault{"sites[" + in_quotes(name) + "].server",
+               "there is no server " + in_quotes(site.server) + ": the site serves as an unknown host"};
+}
+
+std::optional<Fault> dangling_reference(const Snapshot& snapshot, const std::string& name, const Host& host) {
+  const auto path = "hosts[" + in_quotes(name) + "]";
+  if (!host.site.empty() && !snapshot.has_site(host.site)) {
+    return Fault{path + ".site",
+                 "there is no site " + in_quotes(host.site) + ": without a redirect the host is unknown"};
+  }
+  if (host.site.empty() && host.redirect.empty() && !is_host_pattern(name) && !snapshot.has_site(name)) {
+    return Fault{path, "names neither a site nor a redirect, and no site has this name: the host is unknown"};
+  }
+  return std::nullopt;
+}
+
 std::vector<Fault> dangling_references(const Snapshot& snapshot) {
   std::vector<Fault> found;
-  const auto add = [&](std::string path, std::string message) {
-    if (found.size() < Faults::kKept) found.push_back({std::move(path), std::move(message)});
+  const auto look = [&](const std::string& name, const auto& record) {
+    if (found.size() == Faults::kKept) return;
+    if (auto fault = dangling_reference(snapshot, name, record)) found.push_back(std::move(*fault));
   };
-  snapshot.for_each_site([&](const std::string& name, const Site& site) {
-    if (snapshot.server(site.server)) return;
-    add("sites[" + in_quotes(name) + "].server",
-        "there is no server " + in_quotes(site.server) + ": the site serves as an unknown host");
-  });
-  snapshot.for_each_host([&](const std::string& name, const Host& host) {
-    const auto path = "hosts[" + in_quotes(name) + "]";
-    if (!host.site.empty() && !snapshot.has_site(host.site)) {
-      add(path + ".site", "there is no site " + in_quotes(host.site) + ": without a redirect the host is unknown");
-    } else if (host.site.empty() && host.redirect.empty() && !is_host_pattern(name) && !snapshot.has_site(name)) {
-      add(path, "names neither a site nor a redirect, and no site has this name: the host is unknown");
-    }
-  });
+  snapshot.for_each_site(look);
+  snapshot.for_each_host(look);
   std::sort(found.begin(), found.end(), [](const Fault& a, const Fault& b) { return a.path < b.path; });
   return found;
 }

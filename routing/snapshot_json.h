@@ -27,7 +27,10 @@ struct ReadSnapshot {
 ReadSnapshot read_snapshot(std::string_view text, const JsonLimits& limits = {});
 std::string write_snapshot(const Snapshot& snapshot);
 
-// References that lead nowhere: they serve as unknown hosts. Sorted by path, a thousand at most.
+// A reference that leads nowhere: it serves as an unknown host. nullopt: it does not.
+std::optional<Fault> dangling_reference(const Snapshot& snapshot, const std::string& name, const Site& site);
+std::optional<Fault> dangling_reference(const Snapshot& snapshot, const std::string& name, const Host& host);
+// All of them, sorted by path, a thousand at most.
 std::vector<Fault> dangling_references(const Snapshot& snapshot);
 
 // Rings of redirects, as faults. `changed`: only those that a change of this host or site can have made.

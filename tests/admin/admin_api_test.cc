@@ -78,7 +78,7 @@ TEST(AdminApi, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(unknown->header("Content-Type"), "application/problem+json");
   const auto wrong = world.call_as("boss", {.method = "POST", .target = "/v1/snapshot"});
   EXPECT_EQ(wrong->status(), 405);
-  EXPECT_EQ(wrong->header("Allow"), "GET, HEAD, PUT");
+  EXPECT_EQ(wrong->header("Allow"), "GET, HEAD, PUT, PATCH");
   const auto parameter = world.get("/v1/snapshot?dryrun=true");
   EXPECT_EQ(parameter->status(), 400);
   EXPECT_EQ(code_of(*parameter), "unknown_parameter");

@@ -71,6 +71,7 @@ struct ApiWorld {
         .post = [this](std::function<void()> work) { queue.post(std::move(work)); },
         .status = [this] { return facts; },
         .metrics = [] { return std::string("hybridge_up 1\n"); },
+        .config = [this] { return config; },
         .now = [this] { return now; },
         .steady_now = [this] { return steady_now; },
     });
@@ -107,6 +108,7 @@ struct ApiWorld {
   Executor executor{"publisher"};
   PostQueue queue;
   StatusFacts facts;
+  std::shared_ptr<const Config> config = std::make_shared<const Config>();
   std::int64_t now = 1'800'000'000;
   TimePoint steady_now = TimePoint{} + std::chrono::hours(1);
   std::unique_ptr<Publisher> publisher;

@@ -27,7 +27,7 @@ StoreWrite nth_write(std::uint64_t n) {
   certificate.facts.fingerprint = std::to_string(n);
   certificate.pairs = {{std::string(3000, 'c') + std::to_string(n), std::string(1000, 'k') + std::to_string(n)}};
   write.certificates = {certificate};
-  write.audit = {0, n, "test", "write", std::to_string(n)};
+  write.audit = {0, 0, n, "test", "write", std::to_string(n)};
   return write;
 }
 

@@ -37,7 +37,7 @@ StoreWrite write_of(std::uint64_t revision, std::vector<Change> changes) {
   StoreWrite write;
   write.revision = revision;
   write.changes = std::move(changes);
-  write.audit = {1'700'000'000'000, revision, "ci", "PUT /v1/snapshot", "{}"};
+  write.audit = {0, 1'700'000'000'000, revision, "ci", "PUT /v1/snapshot", "{}"};
   return write;
 }
 

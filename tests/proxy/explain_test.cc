@@ -54,7 +54,7 @@ class Explain : public testing::Test {
   std::string of(std::string_view url) const {
     const auto text = explain(config_, snapshot_, certificates_, url);
     EXPECT_TRUE(text) << text.error().detail;
-    return text ? *text : "";
+    return text ? to_text(*text) : "";
   }
 
   Config config_;
