@@ -2,6 +2,7 @@
 
 #include <ctime>
 
+#include "admin/api_stream.h"
 #include "admin/certificates_api.h"
 #include "admin/inquiry_api.h"
 #include "admin/problem.h"
@@ -14,17 +15,8 @@
 namespace hybridge {
 
 namespace {
-constexpr std::size_t kPiece = 64 * 1024;
-
 std::int64_t unix_seconds() {
   return std::time(nullptr);
-}
-
-std::string_view value_of(const http::RequestHead& head, std::string_view name) {
-  for (const auto& header : head.headers) {
-    if (http::equal_ignoring_case(header.name, name)) return header.value;
-  }
-  return {};
 }
 
 ApiAnswer too_large(std::size_t limit) {
@@ -61,37 +53,6 @@ ApiAnswer admitted() {
   answer.status = 0;
   return answer;
 }
-
-Task<Result<std::string>> read_body(Stream& stream, std::size_t limit) {
-  std::string body;
-  for (;;) {
-    const auto piece = co_await stream.read_body();
-    if (!piece) co_return piece.error();
-    if (piece->empty()) co_return body;
-    if (body.size() + piece->size() > limit) co_return make_error(Reason::kBodyTooLarge);
-    body.append(as_text(*piece));
-  }
-}
-
-Task<void> write(Stream& stream, const ApiAnswer& answer) {
-  http::ResponseHead head;
-  head.status = answer.status;
-  head.phrase = http::status_phrase(answer.status);
-  head.framing = {http::Framing::Kind::kLength, answer.body.size()};
-  if (!answer.body.empty()) head.headers.add("Content-Type", answer.content_type);
-  head.headers.add("Cache-Control", "no-store");
-  head.headers.add("X-Content-Type-Options", "nosniff");
-  for (const auto& [name, value] : answer.headers) head.headers.add(name, value);
-  stream.write_head(head);
-  auto left = as_bytes(answer.body);
-  while (!left.empty()) {
-    const auto piece = left.first(std::min(left.size(), kPiece));
-    const auto written = co_await stream.write_body(piece);
-    if (!written) co_return;
-    left = left.subspan(piece.size());
-  }
-  stream.finish();
-}
 }  // namespace
 
 AdminApi::AdminApi(Sources sources)
@@ -118,7 +79,7 @@ Task<void> AdminApi::serve_on(Stream& stream, Post post) {
     stream.reset(Reason::kClientGone);
     co_return;
   }
-  co_await write(stream, answered);
+  co_await write_answer(stream, answered);
 }
 
 Task<ApiAnswer> AdminApi::answer(Stream& stream, const Post& post) {
@@ -132,22 +93,22 @@ Task<ApiAnswer> AdminApi::answer(Stream& stream, const Post& post) {
   const auto request = std::make_shared<ApiRequest>();
   request->parameters = std::move(match.parameters);
   request->action = std::string(head.method_name) + " " + std::string(head.path());
-  request->if_match = value_of(head, "If-Match");
-  request->if_none_match = value_of(head, "If-None-Match");
+  request->if_match = field_of(head, "If-Match");
+  request->if_none_match = field_of(head, "If-None-Match");
   if (auto refusal = take_query(route, head.target, *request)) co_return std::move(*refusal);
 
   const bool is_open = route.access == ApiRoute::Access::kPublic ||
                        (route.access == ApiRoute::Access::kPublicOnLoopback && stream.client().peer.is_loopback());
   if (!is_open) {
-    Work admit = [this, request, role = route.role,
-                  caller = Admission::Caller{stream.client().peer, stream.client().is_tls,
-                                             std::string(head.headers.value(http::HeaderId::kAuthorization))}](
-                     const Answered& done) {
+    ApiWork admit = [this, request, role = route.role,
+                     caller = Admission::Caller{stream.client().peer, stream.client().is_tls,
+                                                std::string(head.headers.value(http::HeaderId::kAuthorization))}](
+                        const Answered& done) {
       auto verdict = admission_.admit(caller, role);
       request->who = std::move(verdict.who);
       done(std::move(verdict.refusal).value_or(admitted()));
     };
-    auto refusal = co_await run_elsewhere(std::move(admit), post);
+    auto refusal = co_await run_on(executor_, std::move(admit), post);
     if (refusal.status != 0) co_return refusal;
   }
   if (route.body_limit > 0) {
@@ -164,43 +125,9 @@ Task<ApiAnswer> AdminApi::answer(Stream& stream, const Post& post) {
     route.run(*request, [&answered](ApiAnswer made) { answered = std::move(made); });
     co_return answered;
   }
-  Work work = [&route, request](Answered done) { route.run(*request, std::move(done)); };
-  auto answered = co_await run_elsewhere(std::move(work), post);
+  ApiWork work = [&route, request](Answered done) { route.run(*request, std::move(done)); };
+  auto answered = co_await run_on(executor_, std::move(work), post);
   co_return answered;
-}
-
-namespace {
-// A coroutine that waits, on its loop, for an answer made elsewhere.
-struct Slot {
-  ApiAnswer answer;
-  std::coroutine_handle<> waiting;
-};
-
-struct Handover {
-  Executor& executor;
-  std::function<void(Answered)>& work;
-  const AdminApi::Post& post;
-  std::shared_ptr<Slot> slot = std::make_shared<Slot>();
-
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiting) {
-    slot->waiting = waiting;
-    executor.post([work = std::move(work), post = post, slot = slot] {
-      work([post, slot](ApiAnswer answer) {
-        slot->answer = std::move(answer);
-        // Only the loop may go on with the story; by then this thread has let go of it.
-        post([slot] { slot->waiting.resume(); });
-      });
-    });
-  }
-  ApiAnswer await_resume() const { return std::move(slot->answer); }
-};
-}  // namespace
-
-Task<ApiAnswer> AdminApi::run_elsewhere(Work work, const Post& post) {
-  Handover handover{executor_, work, post};
-  auto answer = co_await handover;
-  co_return answer;
 }
 
 }  // namespace hybridge

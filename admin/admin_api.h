@@ -14,6 +14,7 @@
 
 #include "admin/admission.h"
 #include "admin/api_route.h"
+#include "admin/api_stream.h"
 #include "admin/executor.h"
 #include "admin/publisher.h"
 #include "admin/state_reader.h"
@@ -26,8 +27,7 @@ namespace hybridge {
 
 class AdminApi final : public Service {
  public:
-  // Runs work on the loop that a stream belongs to.
-  using Post = std::function<void(std::function<void()>)>;
+  using Post = LoopPost;
 
   struct Sources {
     Publisher& publisher;
@@ -50,10 +50,7 @@ class AdminApi final : public Service {
   static constexpr std::size_t kCertificateBytes = std::size_t{1} << 20;
 
  private:
-  using Work = std::function<void(Answered)>;
-
   Task<ApiAnswer> answer(Stream& stream, const Post& post);
-  Task<ApiAnswer> run_elsewhere(Work work, const Post& post);
 
   Admission admission_;
   std::vector<ApiRoute> routes_;

@@ -2,8 +2,6 @@
 
 #include <openssl/crypto.h>
 
-#include <algorithm>
-
 #include "admin/problem.h"
 #include "proxy/http/message.h"
 
@@ -31,7 +29,6 @@ Admission::Verdict Admission::admit(const Caller& caller, Role needed) {
                    "tokens are taken over loopback, TLS or the Unix socket only: this connection is none of them");
   }
   const std::lock_guard lock(mutex_);
-  const auto key = caller.peer.key(true);
   const std::string_view authorization = caller.authorization;
   if (authorization.empty()) return refused(401, "unauthorized", "this call needs Authorization: Bearer TOKEN");
   if (authorization.size() <= kScheme.size() ||
@@ -47,12 +44,12 @@ Admission::Verdict Admission::admit(const Caller& caller, Role needed) {
   }
   if (!known) {
     // Only a wrong token is made to wait: whoever shares an address with a guesser goes on working.
-    if (const auto wait = seconds_to_wait(key)) {
+    if (const auto wait = failures_.seconds_to_wait(caller.peer, now_())) {
       auto verdict = refused(429, "too_many_failures", "too many calls with a wrong token from this address");
       verdict.refusal->headers.emplace_back("Retry-After", std::to_string(*wait));
       return verdict;
     }
-    note_failure(key);
+    failures_.note(caller.peer, now_());
     return refused(401, "unauthorized", "this token is not known");
   }
   if (!may(known->role, needed)) {
@@ -72,26 +69,6 @@ Result<void> Admission::refresh() {
   tokens_ = std::move(*tokens);
   data_version_ = *version;
   return {};
-}
-
-std::optional<std::int64_t> Admission::seconds_to_wait(const Key& key) {
-  const auto found = forgiven_at_.find(key);
-  if (found == forgiven_at_.end()) return std::nullopt;
-  const auto left = found->second - now_();
-  const auto most = kForgiveness * kFailures;
-  if (left <= most - kForgiveness) return std::nullopt;
-  return std::chrono::ceil<std::chrono::seconds>(left - (most - kForgiveness)).count();
-}
-
-void Admission::note_failure(const Key& key) {
-  const auto now = now_();
-  if (forgiven_at_.size() >= kAddresses && !forgiven_at_.contains(key)) {
-    const auto soonest = std::min_element(forgiven_at_.begin(), forgiven_at_.end(),
-                                          [](const auto& a, const auto& b) { return a.second < b.second; });
-    forgiven_at_.erase(soonest);
-  }
-  auto& at = forgiven_at_[key];
-  at = std::max(at, now) + kForgiveness;
 }
 
 }  // namespace hybridge

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "admin/api_route.h"
+#include "admin/failure_limit.h"
 #include "admin/state_reader.h"
 #include "base/clock.h"
 #include "io/address.h"
@@ -28,11 +28,6 @@ bool may(Role role, Role needed);
 
 class Admission {
  public:
-  // After so many failures an address is told to wait; one is forgiven each interval. IPv6 counts by /64.
-  static constexpr std::uint32_t kFailures = 10;
-  static constexpr std::chrono::seconds kForgiveness{6};
-  static constexpr std::size_t kAddresses = 4096;  // remembered; the one that failed longest ago is forgotten
-
   struct Caller {
     Address peer;
     bool is_tls = false;
@@ -49,11 +44,7 @@ class Admission {
   Verdict admit(const Caller& caller, Role needed);
 
  private:
-  using Key = std::array<std::uint8_t, 16>;
-
   Result<void> refresh();
-  std::optional<std::int64_t> seconds_to_wait(const Key& key);
-  void note_failure(const Key& key);
 
   StateReader& reader_;
   const std::function<TimePoint()> now_;
@@ -61,8 +52,7 @@ class Admission {
   std::mutex mutex_;
   std::vector<TokenRecord> tokens_;
   std::optional<std::int64_t> data_version_;
-  // When all failures of an address will be forgiven.
-  std::map<Key, TimePoint> forgiven_at_;
+  FailureLimit failures_;
 };
 
 }  // namespace hybridge

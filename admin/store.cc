@@ -218,7 +218,7 @@ Result<void> Store::put_secret(std::string_view name, std::string_view value) {
 }
 
 Result<void> Store::forget_jobs_before(std::int64_t unix_microseconds) {
-  auto forget = database_->prepare("DELETE FROM jobs WHERE at < ?");
+  auto forget = database_->prepare("DELETE FROM jobs WHERE at < ? AND id < (SELECT max(id) FROM jobs)");
   if (!forget) return forget.error();
   return forget->bind(1, unix_microseconds).run();
 }

@@ -264,6 +264,9 @@ TEST(Store, KeepsJobsWithTheWriteTheyBelongTo) {
   EXPECT_EQ(reader->newest_jobs(1).value()[0].id, 1'000'002);
   ASSERT_TRUE(store->forget_jobs_before(1'750'000'000'000'000));
   EXPECT_EQ(reader->newest_jobs(9).value().size(), 1U);
+  // The highest stays, however old: ids are never given twice.
+  ASSERT_TRUE(store->forget_jobs_before(1'900'000'000'000'000));
+  EXPECT_EQ(reader->highest_job().value(), 1'000'002);
 }
 
 TEST(Store, KeepsSecretsByTheirNames) {
