@@ -1,6 +1,8 @@
 #include "admin/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -131,6 +133,21 @@ Result<std::string> Database::text(std::string_view sql) {
   const auto row = statement->step();
   if (!row) return row.error();
   return *row ? std::string(statement->text(0)) : std::string();
+}
+
+Result<void> Database::back_up(const std::string& file) const {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    return make_error(errno == EEXIST ? Reason::kConflict : Reason::kIo, file + ": " + std::strerror(errno));
+  }
+  ::close(descriptor);
+  auto copy = open(file, Access::kReadWrite);
+  if (!copy) return copy.error();
+  sqlite3_backup* const backup = sqlite3_backup_init((*copy)->connection_, "main", connection_, "main");
+  if (!backup) return (*copy)->last_error();
+  sqlite3_backup_step(backup, -1);
+  if (sqlite3_backup_finish(backup) != SQLITE_OK) return (*copy)->last_error();
+  return kFine;
 }
 
 Error Database::last_error() const {

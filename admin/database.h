@@ -59,6 +59,9 @@ class Database {
   Result<std::int64_t> number(std::string_view sql);  // the first column of the first row
   Result<std::string> text(std::string_view sql);
 
+  // One consistent copy into a file that is new (kConflict), for nobody else to read.
+  Result<void> back_up(const std::string& file) const;
+
   // What just failed, for humans: `/var/lib/hybridge/state.db: the disk is full`.
   Error last_error() const;
   const std::string& path() const { return path_; }

@@ -55,6 +55,9 @@ struct AuditRecord {
   std::string detail;  // JSON: what was before and after
 };
 
+// Among the store's secrets: the hash of the press API's password.
+inline constexpr std::string_view kAgentPassword = "agent_password";
+
 // A job of the press API, as its control plane asks for it again and again. It is done when it is stored.
 struct JobRecord {
   std::int64_t id = 0;

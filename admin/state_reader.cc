@@ -294,7 +294,9 @@ Result<std::vector<JobRecord>> StateReader::newest_jobs(std::size_t limit) {
 
 Result<std::int64_t> StateReader::highest_job() {
   const std::lock_guard lock(mutex_);
-  return database_->number("SELECT coalesce(max(id), 0) FROM jobs");
+  return database_->number(
+      "SELECT max(coalesce((SELECT max(id) FROM jobs), 0), "
+      "coalesce((SELECT value FROM meta WHERE key = 'highest_job'), 0))");
 }
 
 Result<std::string> StateReader::secret(std::string_view name) {
@@ -305,6 +307,11 @@ Result<std::string> StateReader::secret(std::string_view name) {
   if (!found) return found.error();
   if (!*found) return make_error(Reason::kNotFound, "there is no secret named " + in_quotes(name));
   return std::string(row->text(0));
+}
+
+Result<void> StateReader::back_up(const std::string& file) {
+  const std::lock_guard lock(mutex_);
+  return database_->back_up(file);
 }
 
 Result<std::int64_t> StateReader::data_version() {

@@ -50,9 +50,11 @@ class StateReader {
   Result<std::vector<JobRecord>> jobs(std::span<const std::int64_t> ids);
   Result<std::vector<JobRecord>> jobs(std::span<const std::string> agent_job_ids);
   Result<std::vector<JobRecord>> newest_jobs(std::size_t limit);
-  Result<std::int64_t> highest_job();  // 0: there was none
+  Result<std::int64_t> highest_job();  // that there is, or that is reserved; 0: there was none
   // kNotFound: there is none of that name.
   Result<std::string> secret(std::string_view name);
+  // One consistent copy of everything into a new file, whoever writes meanwhile. kConflict: the file is there; kIo.
+  Result<void> back_up(const std::string& file);
   // Another number whenever any other connection has committed something.
   Result<std::int64_t> data_version();
 

@@ -213,6 +213,10 @@ Result<void> Store::write_job(const JobRecord& job) {
   return put_job_.run();
 }
 
+Result<void> Store::reserve_jobs(std::int64_t highest) {
+  return put_meta_.bind(1, "highest_job").bind(2, highest).run();
+}
+
 Result<void> Store::put_secret(std::string_view name, std::string_view value) {
   return put_secret_.bind(1, name).bind(2, value).run();
 }

@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <string>
 
+#include "admin/client_commands.h"
 #include "admin/commands.h"
 #include "admin/daemon.h"
+#include "admin/state_commands.h"
 #include "base/version.h"
 
 namespace {
@@ -37,19 +39,42 @@ int main(int argc, char** argv) {
   explain->add_option("URL", url, "https://host/path")->required();
   explain->callback([&] { status = hybridge::explain_url(config, url); });
 
-  std::string name;
-  std::string role = "read";
-  auto* token = app.add_subcommand("token", "tokens of the admin API");
-  token->require_subcommand(1);
-  auto* add = add_command(*token, "add", "make a token and print it, once", config);
-  add->add_option("NAME", name, "who will use it")->required();
-  add->add_option("--role", role, "read, route, certificate, hold or admin")->required();
-  add->callback([&] { status = hybridge::add_token(config, name, role); });
-  add_command(*token, "list", "names and roles", config)->callback([&] { status = hybridge::list_tokens(config); });
-  auto* remove = add_command(*token, "remove", "from now on it opens nothing", config);
-  remove->add_option("NAME", name, "as it was added")->required();
-  remove->callback([&] { status = hybridge::remove_token(config, name); });
+  bool as_json = false;
+  int limit = 100;
+  auto* status_command = add_command(app, "status", "how the running process is", config);
+  status_command->callback([&] { status = hybridge::show_status(config, as_json); });
+  auto* routes = add_command(app, "routes", "what the running process serves where", config);
+  routes->callback([&] { status = hybridge::show_routes(config, as_json); });
+  auto* audit = add_command(app, "audit", "who changed what, the newest first", config);
+  audit->add_option("--limit", limit, "entries")->check(CLI::Range(1, 1000))->capture_default_str();
+  audit->callback([&] { status = hybridge::show_audit(config, as_json, limit); });
+  for (auto* command : {status_command, routes, audit}) command->add_flag("--json", as_json, "as the API answers");
 
-  CLI11_PARSE(app, argc, argv);
-  return status;
+  std::string path;
+  auto* backup = add_command(app, "backup", "copy the stored state, whether or not the process runs", config);
+  backup->add_option("FILE", path, "a new file")->required();
+  backup->callback([&] { status = hybridge::back_up(config, path); });
+  auto* import = add_command(app, "import-agent", "take over an existing Frappe agent folder", config);
+  import->add_option("DIR", path, "where its config.json is")->required();
+  import->callback([&] { status = hybridge::import_agent(config, path);
+});
+auto* to_agent = add_command(app, "export-agent", "write that layout, so that one can go back", config);
+to_agent->add_option("DIR", path, "a new directory")->required();
+to_agent->callback([&] { status = hybridge::export_agent(config, path); });
+
+std::string name;
+std::string role = "read";
+auto* token = app.add_subcommand("token", "tokens of the admin API");
+token->require_subcommand(1);
+auto* add = add_command(*token, "add", "make a token and print it, once", config);
+add->add_option("NAME", name, "who will use it")->required();
+add->add_option("--role", role, "read, route, certificate, hold or admin")->required();
+add->callback([&] { status = hybridge::add_token(config, name, role); });
+add_command(*token, "list", "names and roles", config)->callback([&] { status = hybridge::list_tokens(config); });
+auto* remove = add_command(*token, "remove", "from now on it opens nothing", config);
+remove->add_option("NAME", name, "as it was added")->required();
+remove->callback([&] { status = hybridge::remove_token(config, name); });
+
+CLI11_PARSE(app, argc, argv);
+return status;
 }

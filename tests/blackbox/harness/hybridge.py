@@ -69,6 +69,7 @@ class Hybridge:
         self.config = merged(
             {
                 "workers": 2,
+                "io": os.environ.get("HYBRIDGE_TEST_IO", "auto"),
                 "state_dir": str(self.directory / "state"),
                 "domain": "edge.test",
                 "server_name": "n1.edge.test",

@@ -1,0 +1,97 @@
+#include "admin/client_commands.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdio>
+#include <functional>
+#include <string_view>
+
+#include "admin/socket_client.h"
+#include "proxy/config.h"
+
+namespace hybridge {
+
+namespace json = boost::json;
+
+namespace {
+int fail(const std::string& message) {
+  std::fprintf(stderr, "%s\n", message.c_str());
+  return 1;
+}
+
+// A value for a column: text as it is, all else as JSON.
+std::string text_of(const json::value* value) {
+  if (!value || value->is_null()) return "-";
+  return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+}
+std::string text_of(const json::object& object, std::string_view key) {
+  return text_of(object.if_contains(key));
+}
+
+int ask(const std::string& config_path, const std::string& target, bool as_json,
+        const std::function<void(const json::object&)>& show) {
+  const auto config = load_config(config_path);
+  if (!config) return fail(config.error().detail);
+  const auto answer = ask_admin(config->admin.socket, target);
+  if (!answer) return fail(answer.error().detail);
+  boost::system::error_code error;
+  const auto value = json::parse(answer->body, error);
+  if (error || !value.is_object()) return fail(target + ": the answer is no JSON: " + answer->body);
+  if (answer->status != 200) return fail(text_of(value.get_object(), "detail"));
+  if (as_json) {
+    std::fputs(answer->body.c_str(), stdout);
+  } else {
+    show(value.get_object());
+  }
+  return 0;
+}
+
+void show_host(const json::object& sites, const std::string& name, const std::string& site, const std::string& extra) {
+  const auto* found = sites.if_contains(site);
+  const auto* record = found ? found->if_object() : nullptr;
+  const auto status = record && record->contains("status") ? text_of(*record, "status") : "active";
+  std::printf("%-40s %-40s %-24s %s%s\n", name.c_str(), site.c_str(),
+              record ? text_of(*record, "server").c_str() : "(no such site)", record ? status.c_str() : "",
+              extra.c_str());
+}
+}  // namespace
+
+int show_status(const std::string& config_path, bool as_json) {
+  return ask(config_path, "/v1/status", as_json, [](const json::object& status) {
+    for (const auto& [key, value] : status) {
+      std::printf("%-24s %s\n", std::string(key).c_str(), text_of(&value).c_str());
+    }
+  });
+}
+
+int show_routes(const std::string& config_path, bool as_json) {
+  return ask(config_path, "/v1/snapshot", as_json, [](const json::object& document) {
+    const auto& sites = document.at("sites").as_object();
+    std::printf("%-40s %-40s %-24s %s\n", "HOST", "SITE", "SERVER", "STATUS");
+    for (const auto& [name, site] : sites) show_host(sites, name, name, "");
+    for (const auto& [name, value] : document.at("hosts").as_object()) {
+      const auto& host = value.as_object();
+      const std::string extra = host.contains("code_server") ? " code server" : "";
+      if (host.contains("redirect")) {
+        std::printf("%-40s -> https://%s\n", std::string(name).c_str(), text_of(host, "redirect").c_str());
+      } else if (host.contains("site")) {
+        show_host(sites, name, text_of(host, "site"), extra);
+      } else {
+        std::printf("%-40s any site by its own name%s\n", std::string(name).c_str(), extra.c_str());
+      }
+    }
+    for (const auto& rule : document.at("rules").as_array()) std::printf("rule %s\n", json::serialize(rule).c_str());
+  });
+}
+
+int show_audit(const std::string& config_path, bool as_json, int limit) {
+  return ask(config_path, "/v1/audit?limit=" + std::to_string(limit), as_json, [](const json::object& page) {
+    for (const auto& value : page.at("audit").as_array()) {
+      const auto& entry = value.as_object();
+      std::printf("%s  %-8s %-20s %s  %s\n", text_of(entry, "at").c_str(), text_of(entry, "revision").c_str(),
+                  text_of(entry, "who").c_str(), text_of(entry, "action").c_str(), text_of(entry, "detail").c_str());
+    }
+  });
+}
+
+}  // namespace hybridge

@@ -1,0 +1,18 @@
+// One call of the admin API over its Unix socket, for the commands that ask the running process. Blocks.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+
+namespace hybridge {
+
+struct SocketAnswer {
+  int status = 0;
+  std::string body;
+};
+
+// kIo: nobody listens there, or the answer broke off; a sentence for humans.
+Result<SocketAnswer> ask_admin(const std::string& socket, const std::string& target);
+
+}  // namespace hybridge
