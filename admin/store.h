@@ -35,7 +35,7 @@ class Store {
   Result<void> check_integrity();                    // reads every page: seconds for a large store
   Result<void> forget_audit_before(std::int64_t unix_milliseconds);
   Result<void> forget_jobs_before(std::int64_t unix_microseconds);  // but the newest, so that ids grow
-  Result<void> reserve_jobs(std::int64_t highest);  // new jobs count on from here
+  Result<void> reserve_jobs(std::int64_t highest);                  // new jobs count on from here
   Result<void> put_secret(std::string_view name, std::string_view value);
 
   Database& database() { return *database_; }
