@@ -12,7 +12,7 @@ BIG_BYTES = 250 * MEBIBYTE
 
 _FRAME = """\
 daemon off;
-master_process off;
+master_process {master};
 pid {directory}/nginx.pid;
 error_log {directory}/nginx.error.log info;
 events {{ worker_connections 4096; }}
@@ -65,18 +65,24 @@ _ORIGIN = """\
 
 
 class Nginx:
-    """Runs a configuration; `{directory}` in it is this instance's own."""
+    """Runs a configuration; `{directory}` in it is this instance's own. With a master it can be reloaded (HUP)."""
 
-    def __init__(self, directory: pathlib.Path, http: str, name: str = "nginx"):
+    def __init__(self, directory: pathlib.Path, http: str, name: str = "nginx", has_master: bool = False):
         directory.mkdir(parents=True, exist_ok=True)
-        # Started by root, nginx takes nobody's rights for its temporary files in a directory only root may enter.
         self.directory = directory
-        path = directory / "nginx.conf"
-        path.write_text("user root;\n" + _FRAME.format(directory=directory, http=http))
+        self._has_master = has_master
+        path = self.write(http)
         program = shutil.which("nginx") or "/usr/sbin/nginx"
         self.process = Process(
             name, [program, "-p", directory, "-c", path, "-e", directory / "nginx.error.log"], directory
         )
+
+    def write(self, http: str) -> pathlib.Path:
+        path = self.directory / "nginx.conf"
+        master = "on" if self._has_master else "off"
+        # Started by root, nginx takes nobody's rights for its temporary files in a directory only root may enter.
+        path.write_text("user root;\n" + _FRAME.format(directory=self.directory, http=http, master=master))
+        return path
 
     def wait_until_listening(self, endpoint: tuple[str, int]) -> None:
         from harness.probing import accepts
@@ -86,6 +92,19 @@ class Nginx:
             return accepts(endpoint)
 
         wait_until(ready, f"nginx at {addresses.text(endpoint)}")
+
+    def workers(self) -> set[int]:
+        """Of one with a master: those that accept connections."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return {int(child) for child in children if self._accepts(child)}
+
+    @staticmethod
+    def _accepts(child: str) -> bool:
+        try:
+            title = pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            return False  # it has ended
+        return title.startswith(b"nginx: worker process") and b"shutting down" not in title
 
     def close(self) -> None:
         self.process.stop()
