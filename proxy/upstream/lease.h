@@ -27,6 +27,9 @@ class LeaseRequest {
   bool is_safe = false;     // GET, HEAD, OPTIONS: may go by any idle connection
   bool fresh_only = false;  // a repetition: only by a connection made for it
   bool is_tunnel = false;   // asks for an upgrade
+  // Asks only whether the server is there: is let in although all places are taken, or every endpoint is left alone;
+  // failing, it counts against nobody.
+  bool is_probe = false;
 
   // Ends the wait in lease(), if there is one, with kClientGone; the task is resumed inline.
   void cancel();

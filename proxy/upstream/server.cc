@@ -67,7 +67,7 @@ Task<Result<Lease>> UpstreamServer::lease(LeaseRequest& request) {
   last_used_ = shared_.loop.now();
   auto& use = use_of(request.site);
   if (auto refused = refusal(request, use)) co_return std::move(*refused);
-  if (has_place(use)) {
+  if (request.is_probe || has_place(use)) {
     ++in_use_;
     ++use.in_use;
   } else {
@@ -83,7 +83,7 @@ Task<Result<Lease>> UpstreamServer::lease(LeaseRequest& request) {
   std::size_t tried_count = 0;
   std::optional<Error> error;
   while (tried_count < tried.size()) {
-    auto* endpoint = choose(std::span(tried).first(tried_count));
+    auto* endpoint = choose(request, std::span(tried).first(tried_count));
     if (!endpoint) break;
     endpoint->resolve();
     if (!request.fresh_only) {
@@ -93,7 +93,7 @@ Task<Result<Lease>> UpstreamServer::lease(LeaseRequest& request) {
       }
     }
     tried[tried_count++] = endpoint;
-    if (!endpoint->health().may_try(shared_.loop.now())) continue;
+    if (!request.is_probe && !endpoint->health().may_try(shared_.loop.now())) continue;
     auto made = co_await connect(*endpoint, request);
     if (made.has_value()) {
       auto& connection = endpoint->adopt(std::move(*made));
@@ -109,20 +109,23 @@ Task<Result<Lease>> UpstreamServer::lease(LeaseRequest& request) {
 
 Task<Dial::Outcome> UpstreamServer::connect(UpstreamEndpoint& endpoint, LeaseRequest& request) {
   const auto began = Clock::now();
-  endpoint.health().begin_try();
+  if (!request.is_probe) endpoint.health().begin_try();
   Dial dial(endpoint, server_, tls_);
   request.dial_ = &dial;
   auto outcome = co_await dial.connected();
   request.dial_ = nullptr;
   request.connect_microseconds += microseconds_between(began, Clock::now());
-  note_outcome(endpoint, outcome);
+  note_outcome(endpoint, request, outcome);
   co_return outcome;
 }
 
-void UpstreamServer::note_outcome(UpstreamEndpoint& endpoint, const Dial::Outcome& outcome) {
+void UpstreamServer::note_outcome(UpstreamEndpoint& endpoint, const LeaseRequest& request,
+                                  const Dial::Outcome& outcome) {
   const auto& settings = shared_.settings;
   if (outcome.has_value()) {
     endpoint.health().succeed();
+  } else if (request.is_probe) {
+    return;
   } else if (outcome.error().reason == Reason::kClientGone || outcome.error().reason == Reason::kShuttingDown) {
     endpoint.health().abandon_try();
   } else {
@@ -139,16 +142,17 @@ bool UpstreamServer::is_worth_trying(const UpstreamEndpoint& endpoint) const {
 
 // Smooth weighted round robin among those that are worth trying: each gains its weight, the richest pays for all.
 // Endpoints of weight 0 are there for when nothing else is.
-UpstreamEndpoint* UpstreamServer::choose(std::span<UpstreamEndpoint* const> tried) {
+UpstreamEndpoint* UpstreamServer::choose(const LeaseRequest& request, std::span<UpstreamEndpoint* const> tried) {
+  const auto may_be = [&](const UpstreamEndpoint& endpoint) { return request.is_probe || is_worth_trying(endpoint); };
   if (endpoints_.size() == 1) {
     auto* only = endpoints_.front().get();
-    return tried.empty() && is_worth_trying(*only) ? only : nullptr;
+    return tried.empty() && may_be(*only) ? only : nullptr;
   }
   UpstreamEndpoint* best = nullptr;
   UpstreamEndpoint* spare = nullptr;
   int total = 0;
   for (const auto& endpoint : endpoints_) {
-    if (std::find(tried.begin(), tried.end(), endpoint.get()) != tried.end() || !is_worth_trying(*endpoint)) continue;
+    if (std::find(tried.begin(), tried.end(), endpoint.get()) != tried.end() || !may_be(*endpoint)) continue;
     const auto weight = static_cast<int>(endpoint->configured().weight);
     if (weight == 0) {
       if (!spare) spare = endpoint.get();
@@ -198,6 +202,7 @@ bool UpstreamServer::has_place(const UpstreamSiteUse& use) const {
 
 std::optional<Error> UpstreamServer::refusal(const LeaseRequest& request, const UpstreamSiteUse& use) const {
   if (is_ending_) return make_error(Reason::kShuttingDown);
+  if (request.is_probe) return std::nullopt;
   // A dead server costs its requests nothing but this.
   const bool is_hopeless = std::none_of(endpoints_.begin(), endpoints_.end(),
                                         [this](const auto& endpoint) { return is_worth_trying(*endpoint); });

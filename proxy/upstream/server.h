@@ -69,9 +69,9 @@ class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Own
   void enqueue(LeaseRequest& request, UpstreamSiteUse& use);
   void dequeue(LeaseRequest& request);
   Task<Dial::Outcome> connect(UpstreamEndpoint& endpoint, LeaseRequest& request);
-  UpstreamEndpoint* choose(std::span<UpstreamEndpoint* const> tried);
+  UpstreamEndpoint* choose(const LeaseRequest& request, std::span<UpstreamEndpoint* const> tried);
   bool is_worth_trying(const UpstreamEndpoint& endpoint) const;
-  void note_outcome(UpstreamEndpoint& endpoint, const Dial::Outcome& outcome);
+  void note_outcome(UpstreamEndpoint& endpoint, const LeaseRequest& request, const Dial::Outcome& outcome);
   Error down() const;
   void tell_health();
   void drop_retired();
