@@ -58,7 +58,8 @@ ApiAnswer admitted() {
 AdminApi::AdminApi(Sources sources)
     : admission_(sources.reader, sources.steady_now ? sources.steady_now : Clock::now), post_(std::move(sources.post)) {
   const auto now = sources.now ? sources.now : unix_seconds;
-  add_status_routes(routes_, {sources.publisher, std::move(sources.status), std::move(sources.metrics), now});
+  add_status_routes(routes_, {sources.publisher, std::move(sources.status), std::move(sources.metrics), now,
+                              std::move(sources.upgrade)});
   add_snapshot_routes(routes_, sources.publisher, kSnapshotBytes);
   add_record_routes(routes_, sources.publisher, kSnapshotBytes);
   add_inquiry_routes(routes_, {sources.publisher, sources.reader, std::move(sources.config)});

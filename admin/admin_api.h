@@ -36,6 +36,7 @@ class AdminApi final : public Service {
     std::function<StatusFacts()> status;                    // thread-safe
     std::function<std::string()> metrics;                   // thread-safe; Prometheus's text
     std::function<std::shared_ptr<const Config>()> config;  // thread-safe
+    std::function<Result<void>()> upgrade = {};             // thread-safe; begins it
     std::function<std::int64_t()> now = {};                 // Unix seconds; not set: the clock
     std::function<TimePoint()> steady_now = {};             // not set: the clock
   };

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <future>
 #include <utility>
 
 #include "base/process_log.h"
@@ -29,37 +30,70 @@ AdminSide::AdminSide(const Config& config)
 AdminSide::~AdminSide() {
   stop();
   loop_.destroy_buried();
-  if (!config_.socket.empty() && !listeners_.empty()) ::unlink(config_.socket.c_str());
+  if (owns_socket_file_) ::unlink(config_.socket.c_str());
 }
 
-Result<void> AdminSide::open(Service& service) {
+Result<void> AdminSide::open(ListeningSockets& inherited) {
   std::string faults;
-  const auto add = [&](const Result<int>& descriptor, bool is_unix) {
+  const auto add = [&](const std::string& where, const auto& listen) {
+    const auto name = "admin " + where;
+    auto adopted = inherited.take(name);
+    const auto descriptor = adopted.empty() ? listen() : Result<int>(adopted.front().release());
     if (!descriptor) {
       faults += (faults.empty() ? "" : "\n") + descriptor.error().detail;
       return;
     }
-    listeners_.push_back(std::make_unique<Listener>(downstream_, service, *descriptor,
-                                                    Listener::Options{.tls = nullptr, .only_own_user = is_unix}));
-    if (!is_unix) addresses_.push_back(listeners_.back()->local());
+    bound_.emplace_back(*descriptor);
+    listening_.emplace_back(name, std::vector{*descriptor});
   };
   for (const auto& address : config_.listen) {
-    const auto is_free = Acceptor::check_free(address);
-    add(is_free ? Acceptor::listen(address) : is_free.error(), false);
+    add(address.to_string(), [&] {
+      const auto is_free = Acceptor::check_free(address);
+      return is_free ? Acceptor::listen(address) : is_free.error();
+    });
   }
   if (!config_.socket.empty()) {
     std::error_code ignored;  // listening says what is wrong
     std::filesystem::create_directories(std::filesystem::path(config_.socket).parent_path(), ignored);
-    add(Acceptor::listen_unix(config_.socket), true);
+    add(config_.socket, [&] { return Acceptor::listen_unix(config_.socket); });
   }
   if (!faults.empty()) return make_error(Reason::kIo, faults);
   return {};
 }
 
-void AdminSide::start() {
-  for (auto& listener : listeners_) listener->start();
+void AdminSide::start(Service& service) {
+  owns_socket_file_ = !config_.socket.empty();
+  for (std::size_t i = 0; i < bound_.size(); ++i) {
+    const bool is_unix = i >= config_.listen.size();
+    auto listener = std::make_unique<Listener>(downstream_, service, bound_[i].release(),
+                                               Listener::Options{.tls = nullptr, .only_own_user = is_unix});
+    listener->start();
+    listeners_.push_back(std::move(listener));
+  }
   thread_ = std::thread([this] { loop_.run(); });
   pthread_setname_np(thread_.native_handle(), "admin");
+}
+
+void AdminSide::pause(Duration patience) {
+  const auto gone = std::make_shared<std::promise<void>>();
+  loop_.post([this, gone] {
+    for (auto& listener : listeners_) listener->pause();
+    downstream_.drain([gone] { gone->set_value(); });
+  });
+  gone->get_future().wait_for(patience);
+}
+
+void AdminSide::resume() {
+  loop_.post([this] {
+    downstream_.resume();
+    for (auto& listener : listeners_) listener->start();
+  });
+}
+
+void AdminSide::retire() {
+  owns_socket_file_ = false;
+  // What waits in the kernel is the next process's, which has the same sockets.
+  loop_.post([this] { listeners_.clear(); });
 }
 
 void AdminSide::stop() {

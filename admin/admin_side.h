@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "io/listening_sockets.h"
 #include "io/loop.h"
 #include "proxy/config.h"
 #include "proxy/downstream/connection_limits.h"
@@ -24,12 +25,17 @@ class AdminSide final : private DownstreamObserver {
   ~AdminSide();
   AdminSide(const AdminSide&) = delete;
 
-  Result<void> open(Service& service);  // binds; all faults at once
-  void start();
-  void stop();  // closes what is open; the thread has ended when it returns
+  // Binds, or adopts what a process before this one has bound; all faults at once.
+  Result<void> open(ListeningSockets& inherited);
+  void start(Service& service);
+  // Lets the calls under way end, for so long at most; who connects meanwhile waits, for resume() or the next process.
+  void pause(Duration patience);
+  void resume();
+  void retire();  // after pause(): the next process answers from now on; calls that still last go on
+  void stop();    // closes what is open; the thread has ended when it returns
 
   Loop& loop() { return loop_; }
-  const std::vector<Address>& addresses() const { return addresses_; }
+  const ListeningSockets::Names& listening() const { return listening_; }
 
  private:
   void on_opened() override {}
@@ -44,7 +50,9 @@ class AdminSide final : private DownstreamObserver {
   ConnectionLimits limits_;
   Downstream downstream_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<Address> addresses_;
+  ListeningSockets::Names listening_;
+  std::vector<Descriptor> bound_;  // until start()
+  bool owns_socket_file_ = false;
   std::thread thread_;
 };
 

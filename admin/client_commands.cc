@@ -2,11 +2,15 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 #include "admin/socket_client.h"
+#include "base/clock.h"
 #include "proxy/config.h"
 
 namespace hybridge {
@@ -14,6 +18,10 @@ namespace hybridge {
 namespace json = boost::json;
 
 namespace {
+// For an upgrade beyond upgrade_timeout, and between two looks at it.
+constexpr auto kGrace = std::chrono::seconds(10);
+constexpr auto kBetween = std::chrono::milliseconds(50);
+
 int fail(const std::string& message) {
   std::fprintf(stderr, "%s\n", message.c_str());
   return 1;
@@ -28,20 +36,26 @@ std::string text_of(const json::object& object, std::string_view key) {
   return text_of(object.if_contains(key));
 }
 
+Result<json::object> call(const Config& config, const std::string& target, const std::string& method) {
+  const auto answer = ask_admin(config.admin.socket, target, method);
+  if (!answer) return answer.error();
+  boost::system::error_code error;
+  auto value = json::parse(answer->body, error);
+  if (error || !value.is_object()) return make_error(Reason::kIo, target + ": the answer is no JSON: " + answer->body);
+  if (answer->status >= 300) return make_error(Reason::kInvalid, text_of(value.get_object(), "detail"));
+  return std::move(value.get_object());
+}
+
 int ask(const std::string& config_path, const std::string& target, bool as_json,
         const std::function<void(const json::object&)>& show) {
   const auto config = load_config(config_path);
   if (!config) return fail(config.error().detail);
-  const auto answer = ask_admin(config->admin.socket, target);
+  const auto answer = call(*config, target, "GET");
   if (!answer) return fail(answer.error().detail);
-  boost::system::error_code error;
-  const auto value = json::parse(answer->body, error);
-  if (error || !value.is_object()) return fail(target + ": the answer is no JSON: " + answer->body);
-  if (answer->status != 200) return fail(text_of(value.get_object(), "detail"));
   if (as_json) {
-    std::fputs(answer->body.c_str(), stdout);
+    std::printf("%s\n", json::serialize(*answer).c_str());
   } else {
-    show(value.get_object());
+    show(*answer);
   }
   return 0;
 }
@@ -62,6 +76,28 @@ int show_status(const std::string& config_path, bool as_json) {
       std::printf("%-24s %s\n", std::string(key).c_str(), text_of(&value).c_str());
     }
   });
+}
+
+int upgrade(const std::string& config_path) {
+  const auto config = load_config(config_path);
+  if (!config) return fail(config.error().detail);
+  const auto begun = call(*config, "/v1/upgrade", "POST");
+  if (!begun) return fail(begun.error().detail);
+  const auto before = text_of(*begun, "pid");
+  const auto deadline = Clock::now() + config->upgrade_timeout + kGrace;
+  while (Clock::now() < deadline) {
+    // A call that comes in the middle of it waits until somebody answers again.
+    const auto status = call(*config, "/v1/status", "GET");
+    if (status && text_of(*status, "pid") != before) {
+      std::printf("process %s, hybridge %s, has taken over from process %s\n", text_of(*status, "pid").c_str(),
+                  text_of(*status, "version").c_str(), before.c_str());
+      return 0;
+    }
+    const auto outcome = status ? text_of(*status, "upgrade") : "";
+    if (outcome.starts_with("failed")) return fail("process " + before + " goes on: the upgrade " + outcome);
+    std::this_thread::sleep_for(kBetween);
+  }
+  return fail("process " + before + " has not said in time what became of the upgrade: see its messages");
 }
 
 int show_routes(const std::string& config_path, bool as_json) {

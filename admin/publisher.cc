@@ -90,11 +90,65 @@ void Publisher::publish_loaded(std::function<void()> done) {
 
 void Publisher::run_submitted() {
   std::vector<Submitted> batch;
+  std::optional<Error> refusal;
   {
     const std::lock_guard lock(mutex_);
+    if (is_paused_ && !retired_) return;
     batch.swap(submitted_);
+    refusal = retired_;
   }
-  process(std::move(batch));
+  if (!refusal) return process(std::move(batch));
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kNotStored;
+  outcome.error = *refusal;
+  outcome.tip = tip();
+  outcome.revision = revision_;
+  for (auto& submitted : batch) submitted.done(outcome);
+}
+
+void Publisher::pause(std::function<void()> done) {
+  executor_.post([this, done = std::move(done)] {
+    run_submitted();
+    {
+      const std::lock_guard lock(mutex_);
+      is_paused_ = true;
+    }
+    done();
+  });
+}
+
+void Publisher::resume() {
+  executor_.post([this] {
+    {
+      const std::lock_guard lock(mutex_);
+      is_paused_ = false;
+    }
+    run_submitted();
+  });
+}
+
+void Publisher::retire(const Error& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    retired_ = why;
+  }
+  executor_.post([this] { run_submitted(); });
+}
+
+void Publisher::follow(std::vector<Change> changes, std::uint64_t revision, std::function<void()> done) {
+  executor_.post([this, changes = std::move(changes), revision, done = std::move(done)] {
+    const auto before = tip();
+    {
+      const std::lock_guard lock(mutex_);
+      tip_.snapshot = std::make_shared<const Snapshot>(apply(*before.snapshot, changes, revision));
+    }
+    revision_ = revision;
+    std::vector<Planned> batch(1);
+    batch.front().submitted.done = [done](const Outcome& outcome) {
+      if (outcome.live) done();
+    };
+    publish(std::move(batch), before);
+  });
 }
 
 void Publisher::process(std::vector<Submitted> batch) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,15 @@ class Publisher {
   // Hands the tables that were loaded to the workers; `done` (may be empty) when all have them.
   void publish_loaded(std::function<void()> done);
 
+  // Writes wait from now on; `done` is called, on the Publisher's thread, when those before are stored.
+  void pause(std::function<void()> done);
+  void resume();
+  // After pause(): this process writes no more, and says so to whoever wants it to.
+  void retire(const Error& why);
+  // What the process that has the store now has made of the table: served here too, for requests that still end here.
+  // `done` is called when every worker serves by it.
+  void follow(std::vector<Change> changes, std::uint64_t revision, std::function<void()> done);
+
   Tip tip() const;                                       // any thread
   std::uint64_t revision() const { return revision_; }   // of the last write of any kind; any thread
   std::uint64_t live_revision() const { return live_; }  // the newest that every worker serves by; any thread
@@ -130,9 +140,11 @@ class Publisher {
   Observer* const observer_;
   const Duration patience_;
 
-  mutable std::mutex mutex_;  // of the two below
+  mutable std::mutex mutex_;  // of what stands here
   Tip tip_;
   std::vector<Submitted> submitted_;
+  bool is_paused_ = false;
+  std::optional<Error> retired_;
 
   std::atomic<std::uint64_t> revision_;
   std::atomic<std::uint64_t> live_{0};

@@ -8,6 +8,7 @@
 #include "admin/problem.h"
 #include "admin/snapshot_api.h"
 #include "base/host_name.h"
+#include "routing/change_json.h"
 #include "routing/json_reader.h"
 #include "routing/record_reader.h"
 #include "routing/rule_json.h"
@@ -36,30 +37,7 @@ constexpr std::array<Records, 4> kRecords = {{
     {Kind::kRule, "/v1/rules/{id}", normalize_rule_id},
 }};
 
-// A change as it was asked for; a rule that did not say its order gets one when the others are known.
-struct Asked {
-  Change change;
-  bool has_place = true;
-};
-
-std::optional<Asked> read_put(Kind kind, const std::string& name, const json::value& value, const std::string& path,
-                              Faults& faults) {
-  switch (kind) {
-    case Kind::kServer:
-      if (auto server = read_server(name, value, path, faults)) return Asked{put(std::move(*server))};
-      break;
-    case Kind::kSite:
-      if (const auto site = read_site(value, path, faults)) return Asked{put(name, *site)};
-      break;
-    case Kind::kHost:
-      if (auto host = read_host(value, path, faults)) return Asked{put(name, std::move(*host))};
-      break;
-    case Kind::kRule:
-      if (auto read = read_rule(name, value, path, faults)) return Asked{put(std::move(read->rule)), read->says_order};
-      break;
-  }
-  return std::nullopt;
-}
+using Asked = ReadChange;
 
 // The changes against the tables as they are: rules in their places, and without what would change nothing.
 std::vector<Change> settled(const Snapshot& snapshot, std::vector<Asked> asked) {

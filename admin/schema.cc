@@ -85,6 +85,12 @@ Result<void> prepare_schema(Database& database) {
   return transaction->commit();
 }
 
+Result<bool> is_current_schema(Database& database) {
+  const auto version = version_of(database);
+  if (!version) return version.error();
+  return *version == kSchemaVersion;
+}
+
 Result<void> check_schema(Database& database) {
   const auto version = version_of(database);
   if (!version) return version.error();

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/descriptor.h"
 #include "proxy/http/http1_parser.h"
 
 namespace hybridge {
@@ -16,25 +17,12 @@ namespace hybridge {
 namespace {
 constexpr std::string_view kEndOfHead = "\r\n\r\n";
 
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  int get() const { return number_; }
-
- private:
-  const int number_;
-};
-
 Error failed(const std::string& socket, const char* what) {
   return make_error(Reason::kIo, socket + ": " + what + ": " + std::strerror(errno));
 }
 }  // namespace
 
-Result<SocketAnswer> ask_admin(const std::string& socket, const std::string& target) {
+Result<SocketAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket.empty() || socket.size() >= sizeof address.sun_path) {
@@ -45,7 +33,8 @@ Result<SocketAnswer> ask_admin(const std::string& socket, const std::string& tar
   if (::connect(descriptor.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
     return failed(socket, "no hybridge answers there");
   }
-  const auto request = "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  const auto request =
+      method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
   if (::send(descriptor.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
     return failed(socket, "cannot be written to");
   }

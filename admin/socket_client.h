@@ -13,6 +13,6 @@ struct SocketAnswer {
 };
 
 // kIo: nobody listens there, or the answer broke off; a sentence for humans.
-Result<SocketAnswer> ask_admin(const std::string& socket, const std::string& target);
+Result<SocketAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method = "GET");
 
 }  // namespace hybridge

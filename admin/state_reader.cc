@@ -1,5 +1,7 @@
 #include "admin/state_reader.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "admin/schema.h"
@@ -66,23 +68,57 @@ Result<void> for_each_record(Database& database, const std::string& table, Norma
 }  // namespace
 
 Result<std::unique_ptr<StateReader>> StateReader::open(const std::string& state_dir) {
-  auto database = Database::open(state_file(state_dir), Database::Access::kReadOnly);
+  std::unique_ptr<StateReader> reader(new StateReader(state_dir));
+  if (auto opened = reader->read_from(state_file(state_dir)); !opened) return opened.error();
+  return reader;
+}
+
+Result<std::unique_ptr<StateReader>> StateReader::open_beside_older(const std::string& state_dir) {
+  auto present = Database::open(state_file(state_dir), Database::Access::kReadOnly);
+  if (!present) return present.error();
+  const auto is_current = is_current_schema(**present);
+  if (!is_current) return is_current.error();
+  if (*is_current) return open(state_dir);
+  const auto copy = state_dir + "/upgrade.db";
+  ::unlink(copy.c_str());  // of a rehearsal that was interrupted
+  if (auto copied = (*present)->back_up(copy); !copied) return copied.error();
+  std::unique_ptr<StateReader> reader(new StateReader(state_dir));
+  reader->is_copy_ = true;
+  auto database = Database::open(copy, Database::Access::kReadWrite);
   if (!database) return database.error();
-  std::unique_ptr<StateReader> reader(new StateReader);
-  reader->database_ = std::move(*database);
-  if (auto checked = check_schema(*reader->database_); !checked) return checked.error();
+  if (auto prepared = prepare_schema(**database); !prepared) return prepared.error();
+  // One file, without a log beside it: it will have no name.
+  if (auto set = (*database)->execute("PRAGMA journal_mode = DELETE"); !set) return set.error();
+  database->reset();
+  if (auto opened = reader->read_from(copy); !opened) return opened.error();
+  ::unlink(copy.c_str());  // it is there for as long as it is read
+  return reader;
+}
+
+Result<void> StateReader::reopen() {
+  const std::lock_guard lock(mutex_);
+  auto opened = read_from(state_file(state_dir_));
+  if (opened) is_copy_ = false;
+  return opened;
+}
+
+Result<void> StateReader::read_from(const std::string& file) {
+  auto database = Database::open(file, Database::Access::kReadOnly);
+  if (!database) return database.error();
+  if (auto checked = check_schema(**database); !checked) return checked.error();
   const std::pair<Statement*, std::string_view> statements[] = {
-      {&reader->pairs_, "SELECT chain, key FROM certificate_pairs WHERE name = ? ORDER BY position"},
-      {&reader->certificate_, "SELECT * FROM certificates WHERE name = ?"},
-      {&reader->certificates_, "SELECT * FROM certificates WHERE name > ? ORDER BY name LIMIT ?"},
-      {&reader->data_version_, "PRAGMA data_version"},
+      {&pairs_, "SELECT chain, key FROM certificate_pairs WHERE name = ? ORDER BY position"},
+      {&certificate_, "SELECT * FROM certificates WHERE name = ?"},
+      {&certificates_, "SELECT * FROM certificates WHERE name > ? ORDER BY name LIMIT ?"},
+      {&data_version_, "PRAGMA data_version"},
   };
   for (const auto& [into, sql] : statements) {
-    auto statement = reader->database_->prepare(sql);
+    auto statement = (*database)->prepare(sql);
     if (!statement) return statement.error();
     *into = std::move(*statement);
   }
-  return reader;
+  database_.swap(*database);  // the one before goes when its statements have gone: sqlite3_close_v2
+  return {};
 }
 
 Result<LoadedState> StateReader::load() {

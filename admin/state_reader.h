@@ -34,6 +34,11 @@ class StateReader {
  public:
   // kIo: there is no state (Store::open() makes it), or it cannot be read; kInvalid, kConflict: as Store::open().
   static Result<std::unique_ptr<StateReader>> open(const std::string& state_dir);
+  // The same while an older process still has the state. Where its schema is older, a copy is brought up to date and
+  // read, beside it: the rehearsal of what Store::open() will do, after which reopen() reads the state itself.
+  static Result<std::unique_ptr<StateReader>> open_beside_older(const std::string& state_dir);
+  Result<void> reopen();
+  bool reads_copy() const { return is_copy_; }
 
   Result<LoadedState> load();
 
@@ -59,13 +64,16 @@ class StateReader {
   Result<std::int64_t> data_version();
 
  private:
-  StateReader() = default;
+  explicit StateReader(std::string state_dir) : state_dir_(std::move(state_dir)) {}
 
+  Result<void> read_from(const std::string& file);
   Result<void> load_routing(LoadedState& state);
   Result<void> load_certificates(LoadedState& state);
   Result<void> add_jobs(Statement& rows, std::vector<JobRecord>& jobs);
   static CertificateFacts facts_of(const Statement& row);
 
+  const std::string state_dir_;
+  bool is_copy_ = false;  // what is read is the rehearsal's
   std::mutex mutex_;
   std::unique_ptr<Database> database_;
   Statement pairs_;

@@ -50,6 +50,11 @@ void show_status(const StatusApi& api, const Answered& answered) {
   body += ",\"ready\":";
   body += why_not_ready(api, facts).empty() ? "true" : "false";
   number("uptime_s", facts.uptime_s);
+  number("pid", facts.pid);
+  if (!facts.upgrade.empty()) {
+    body += ",\"upgrade\":";
+    append_json_string(body, facts.upgrade);
+  }
   number("workers", facts.workers);
   number("connections", facts.connections);
   number("revision", tip.snapshot->revision());
@@ -67,6 +72,15 @@ void show_status(const StatusApi& api, const Answered& answered) {
     body += ",\"not_after\":\"" + iso_time(soon[i].not_after) + "\"}";
   }
   body += "]}\n";
+  answered(std::move(answer));
+}
+
+void begin_upgrade(const StatusApi& api, const Answered& answered) {
+  const auto begun = api.upgrade();
+  if (!begun) return answered(problem(409, "no_upgrade", begun.error().detail));
+  ApiAnswer answer;
+  answer.status = 202;
+  answer.body = "{\"pid\":" + std::to_string(api.status().pid) + ",\"upgrade\":\"under way\"}\n";
   answered(std::move(answer));
 }
 
@@ -160,6 +174,9 @@ void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api) {
       });
   add("/", Access::kPublicOnLoopback, [api](const Answered& answered) { show_page(api, answered); });
   add("/v1/status", Access::kToken, [api](const Answered& answered) { show_status(api, answered); });
+  add("/v1/upgrade", Access::kToken, [api](const Answered& answered) { begin_upgrade(api, answered); });
+  routes.back().method = http::Method::kPost;
+  routes.back().role = Role::kAdmin;
 }
 
 }  // namespace hybridge

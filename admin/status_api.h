@@ -17,6 +17,7 @@ struct StatusApi {
   std::function<StatusFacts()> status;
   std::function<std::string()> metrics;
   std::function<std::int64_t()> now;  // Unix seconds
+  std::function<Result<void>()> upgrade;
 };
 
 void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api);

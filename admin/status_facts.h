@@ -12,6 +12,8 @@ struct StatusFacts {
   std::int64_t uptime_s = 0;
   std::size_t workers = 0;
   std::uint64_t connections = 0;  // downstream, open
+  std::int64_t pid = 0;
+  std::string upgrade;    // what became of the last one that this process was asked for; "": it was not
   std::string not_ready;  // why no traffic should come here (draining, …); "": ready, once the tables are live
 };
 

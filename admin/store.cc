@@ -32,21 +32,28 @@ Result<void> make_directory(const std::string& path) {
 
 // The file exists, is nobody else's to read, and belongs to whom the directory does: a command that root runs first
 // must not lock the service out. SQLite gives its log and index the same mode and owner.
+// A file that is there is not opened: closing it would take this process's POSIX locks on it away, also those of the
+// connections that SQLite has to it already, and another process that ends would then take the log from under them.
 Result<void> make_private_file(const std::string& path, const std::string& directory) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor < 0) return failed(path, "cannot be opened");
+  const Descriptor made(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!made.is_open() && errno != EEXIST) return failed(path, "cannot be made");
   struct stat file {};
   struct stat parent {};
-  bool fine = ::fstat(descriptor, &file) == 0 && ::stat(directory.c_str(), &parent) == 0;
-  if (fine && (file.st_mode & 0777) != 0600) fine = ::fchmod(descriptor, 0600) == 0;
-  if (fine && ::geteuid() == 0 && file.st_uid != parent.st_uid) {
-    fine = ::fchown(descriptor, parent.st_uid, parent.st_gid) == 0;
+  if (::lstat(path.c_str(), &file) != 0 || ::stat(directory.c_str(), &parent) != 0)
+    return failed(path, "cannot be read");
+  if (!S_ISREG(file.st_mode)) return make_error(Reason::kIo, path + " is no file");
+  bool is_private = (file.st_mode & 0777) == 0600 || ::chmod(path.c_str(), 0600) == 0;
+  if (is_private && ::geteuid() == 0 && file.st_uid != parent.st_uid) {
+    is_private = ::lchown(path.c_str(), parent.st_uid, parent.st_gid) == 0;
   }
-  const int code = errno;
-  ::close(descriptor);
-  errno = code;
-  if (!fine) return failed(path, "cannot be made private");
+  if (!is_private) return failed(path, "cannot be made private");
   return {};
+}
+
+bool is_same_file(int one, int other) {
+  struct stat a {};
+  struct stat b {};
+  return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -59,18 +66,17 @@ std::string joined(const std::vector<std::string>& words) {
 }
 }  // namespace
 
-Store::Lock::~Lock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-Result<void> Store::Lock::take(const std::string& state_dir) {
+Result<void> Store::Lock::take(const std::string& state_dir, Descriptor inherited) {
   const auto path = state_dir + "/state.lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor_ < 0) return failed(path, "cannot be opened");
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  Descriptor own(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!own.is_open()) return failed(path, "cannot be opened");
+  // The lock is one of the open file that both processes have: it is held without a gap.
+  descriptor_ = inherited.is_open() && is_same_file(inherited.get(), own.get()) ? std::move(inherited) : std::move(own);
+  const int descriptor = descriptor_.get();
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     std::array<char, 32> holder{};
     if (errno != EWOULDBLOCK) return failed(path, "cannot be locked");
-    const auto length = ::pread(descriptor_, holder.data(), holder.size() - 1, 0);
+    const auto length = ::pread(descriptor, holder.data(), holder.size() - 1, 0);
     const std::string pid(holder.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
     return make_error(Reason::kConflict, "the state in " + state_dir + " is in use by another hybridge" +
                                              (pid.empty() ? "" : " (process " + pid + ")") +
@@ -78,17 +84,17 @@ Result<void> Store::Lock::take(const std::string& state_dir) {
   }
   const auto pid = std::to_string(::getpid());
   // The number is only for that message.
-  if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, pid.data(), pid.size(), 0) < 0) {
+  if (::ftruncate(descriptor, 0) != 0 || ::pwrite(descriptor, pid.data(), pid.size(), 0) < 0) {
     return failed(path, "cannot be written");
   }
   return {};
 }
 
-Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, Access access) {
+Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, Access access, Descriptor lock) {
   std::unique_ptr<Store> store(new Store);
   if (auto made = make_directory(state_dir); !made) return made.error();
   if (access == Access::kServe) {
-    if (auto taken = store->lock_.take(state_dir); !taken) return taken.error();
+    if (auto taken = store->lock_.take(state_dir, std::move(lock)); !taken) return taken.error();
   }
   const auto path = state_file(state_dir);
   if (auto made = make_private_file(path, state_dir); !made) return made.error();

@@ -14,6 +14,7 @@
 
 #include "admin/database.h"
 #include "admin/records.h"
+#include "base/descriptor.h"
 
 namespace hybridge {
 
@@ -23,7 +24,8 @@ class Store {
 
   // Makes the directory and the database where they are missing. kConflict: another process serves from it, or a newer
   // hybridge made it; kInvalid: no store, or damaged; kIo.
-  static Result<std::unique_ptr<Store>> open(const std::string& state_dir, Access access);
+  // `lock`: as lock_descriptor() of the process that this one takes over from; the store is never without its lock.
+  static Result<std::unique_ptr<Store>> open(const std::string& state_dir, Access access, Descriptor lock = {});
   ~Store();
   Store(const Store&) = delete;
 
@@ -39,6 +41,8 @@ class Store {
   Result<void> put_secret(std::string_view name, std::string_view value);
 
   Database& database() { return *database_; }
+  int lock_descriptor() const { return lock_.descriptor(); }  // for the process that takes over
+  void leave_lock() { lock_.leave(); }  // it has it: this one writes no more, and does not hold it up when it ends
 
  private:
   Store() = default;
@@ -53,13 +57,12 @@ class Store {
 
   class Lock {
    public:
-    Lock() = default;
-    ~Lock();
-    Lock(const Lock&) = delete;
-    Result<void> take(const std::string& state_dir);
+    Result<void> take(const std::string& state_dir, Descriptor inherited);
+    int descriptor() const { return descriptor_.get(); }
+    void leave() { descriptor_ = Descriptor(); }
 
    private:
-    int descriptor_ = -1;
+    Descriptor descriptor_;
   };
 
   Lock lock_;  // goes last: until then nobody else may write

@@ -91,13 +91,19 @@ Acceptor::~Acceptor() {
 }
 
 void Acceptor::start() {
+  if (is_watched_) return;
   is_watched_ = true;
   loop_.driver().add(*this);
 }
 
-void Acceptor::stop() {
+void Acceptor::pause() {
+  resume_.disarm();
   if (is_watched_) loop_.driver().remove(*this);
   is_watched_ = false;
+}
+
+void Acceptor::stop() {
+  pause();
   while (accept_one()) {
   }
   ::close(descriptor_);

@@ -36,7 +36,8 @@ class Acceptor final : private Timer::Owner {
   Acceptor(const Acceptor&) = delete;
 
   void start();
-  void stop();  // takes what the kernel has completed already, then closes
+  void pause();  // who connects meanwhile waits in the kernel, for start() or for whoever else has the socket
+  void stop();   // takes what the kernel has completed already, then closes
 
   int descriptor() const { return descriptor_; }
   Address local() const;

@@ -215,6 +215,7 @@ void read_root(ConfigSection& root, Config& config) {
   root.section("limits", [&](ConfigSection& section) { read_limits(section, config.limits); });
   root.section("timeouts", [&](ConfigSection& section) { read_timeouts(section, config.timeouts); });
   root.duration("shutdown_timeout", config.shutdown_timeout, {milliseconds{0}, hours{24}});
+  root.duration("upgrade_timeout", config.upgrade_timeout, {seconds{1}, hours{1}});
   root.section("upstream", [&](ConfigSection& section) { read_upstream(section, config.upstream); });
   root.section("holds", [&](ConfigSection& section) { read_holds(section, config.holds); });
   root.section("access_log", [&](ConfigSection& section) { read_access_log(section, config.access_log); });
@@ -225,7 +226,7 @@ void read_root(ConfigSection& root, Config& config) {
 auto compared(const Config& c) {
   return std::tie(c.workers, c.io, c.state_dir, c.domain, c.server_name, c.server_header, c.listen, c.redirect_to_https,
                   c.admin, c.default_certificate, c.tls, c.trusted_proxies, c.limits, c.timeouts, c.shutdown_timeout,
-                  c.upstream, c.holds, c.access_log, c.log, c.pages_dir);
+                  c.upgrade_timeout, c.upstream, c.holds, c.access_log, c.log, c.pages_dir);
 }
 
 }  // namespace

@@ -169,6 +169,7 @@ struct Config {
   Limits limits;
   Timeouts timeouts;
   Duration shutdown_timeout = std::chrono::seconds{30};
+  Duration upgrade_timeout = std::chrono::seconds{60};  // for a new process to take over
   Upstream upstream;
   Holds holds;
   AccessLog access_log;

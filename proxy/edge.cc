@@ -72,23 +72,34 @@ Edge::~Edge() {
   stop();
 }
 
-Result<Address> Edge::listen(const Address& address, bool is_https) {
-  if (auto is_free = Acceptor::check_free(address); !is_free) return is_free.error();
-  // With port 0 the first worker's socket finds the port that the others share.
+Result<Address> Edge::listen(const Address& address, bool is_https, ListeningSockets& inherited) {
+  auto& listening = listening_.emplace_back((is_https ? "https " : "http ") + address.to_string(), std::vector<int>{});
+  auto adopted = inherited.take(listening.first);
+  if (adopted.empty()) {
+    if (auto is_free = Acceptor::check_free(address); !is_free) return is_free.error();
+  }
+  // With port 0 the first worker's socket finds the port that the others share. Of inherited sockets each is accepted
+  // from, or who waits there would wait for ever: some workers may have two.
   Address bound = address;
-  for (auto& worker : workers_) {
-    const auto descriptor = Acceptor::listen(bound);
+  for (std::size_t i = 0; i < std::max(workers_.size(), adopted.size()); ++i) {
+    const auto descriptor = i < adopted.size() ? Result<int>(adopted[i].release()) : Acceptor::listen(bound);
     if (!descriptor) return descriptor.error();
-    bound = worker->listen(*descriptor, is_https);
+    listening.second.push_back(*descriptor);
+    bound = workers_[i % workers_.size()]->listen(*descriptor, is_https);
   }
   return bound;
 }
 
 Result<void> Edge::open() {
+  ListeningSockets none;
+  return open(none);
+}
+
+Result<void> Edge::open(ListeningSockets& inherited) {
   std::string faults;
   const auto open_all = [&](const std::vector<Address>& addresses, bool is_https, std::vector<Address>& bound) {
     for (const auto& address : addresses) {
-      const auto result = listen(address, is_https);
+      const auto result = listen(address, is_https, inherited);
       if (result) {
         bound.push_back(*result);
       } else {
@@ -166,15 +177,24 @@ void Edge::publish(Standing standing) {
   post_to_all([standing = std::move(standing)](Worker& worker) { worker.set_standing(standing); });
 }
 
-void Edge::drain(std::function<void()> all_gone) {
+void Edge::retire(std::function<void()> all_gone) {
   is_draining_ = true;
   all_gone_ = std::move(all_gone);
   draining_workers_ = std::make_shared<std::atomic<std::size_t>>(workers_.size());
   post_to_all([this](Worker& worker) {
-    worker.drain([left = draining_workers_, this] {
+    worker.retire([left = draining_workers_, this] {
       if (left->fetch_sub(1) == 1) all_gone_();
     });
   });
+}
+
+void Edge::close_idle() {
+  post_to_all([](Worker& worker) { worker.close_idle(); });
+}
+
+void Edge::drain(std::function<void()> all_gone) {
+  retire(std::move(all_gone));
+  close_idle();
 }
 
 void Edge::close_tunnels() {

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "io/address.h"
+#include "io/listening_sockets.h"
 #include "proxy/access_log.h"
 #include "proxy/counters.h"
 #include "proxy/downstream/connection_limits.h"
@@ -41,21 +42,26 @@ class Edge final : public LiveTables {
   static std::uint32_t connections_of(const Config& config);
   static DriverKind driver_of(const Config& config);
 
-  // Binds every address for every worker; all faults at once. Nothing is accepted before start().
-  Result<void> open();
-  void start();  // the tables have been published: the threads run, the listeners open
+  // Binds every address for every worker, or adopts the sockets that a process before this one has bound for it; all
+  // faults at once. Nothing is accepted before start().
+  Result<void> open(ListeningSockets& inherited);
+  Result<void> open();  // binds all of them
+  void start();         // the tables have been published: the threads run, the listeners open
   // The address that an address of the configuration with port 0 was bound to.
   const std::vector<Address>& https_addresses() const { return https_; }
   const std::vector<Address>& http_addresses() const { return http_; }
+  const ListeningSockets::Names& listening() const { return listening_; }  // what is listened on, for the next process
 
   void publish(std::shared_ptr<const Snapshot> snapshot, std::function<void()> all_live) override;
   void publish(std::shared_ptr<const CertificateTable> certificates, std::function<void()> all_live) override;
   void publish(std::shared_ptr<const TicketKeys> keys);
   void publish(Standing standing);
 
-  // Begins the end: listeners close, idle connections too. `all_gone` is called, once and on a worker's thread, when
-  // the last connection has ended.
-  void drain(std::function<void()> all_gone);
+  // Begins the end: listeners close, each connection ends with its next answer. `all_gone` is called, once and on a
+  // worker's thread, when the last one has ended.
+  void retire(std::function<void()> all_gone);
+  void close_idle();                           // while retiring: idle connections close too
+  void drain(std::function<void()> all_gone);  // both
   void close_tunnels();
   void stop();  // closes what is left and joins the threads
 
@@ -70,7 +76,7 @@ class Edge final : public LiveTables {
   Duration longest_stall();
 
  private:
-  Result<Address> listen(const Address& address, bool is_https);
+  Result<Address> listen(const Address& address, bool is_https, ListeningSockets& inherited);
   void post_to_all(const std::function<void(Worker&)>& work, std::function<void()> all_done = {});
 
   Standing standing_;
@@ -82,6 +88,7 @@ class Edge final : public LiveTables {
   std::vector<std::thread> threads_;
   std::vector<Address> https_;
   std::vector<Address> http_;
+  ListeningSockets::Names listening_;
   std::vector<Duration> stalls_;
   std::shared_ptr<std::atomic<std::size_t>> draining_workers_;
   std::function<void()> all_gone_;

@@ -1,7 +1,9 @@
 // The command line: what `hybridge` can be asked to do, and where each command's work is done.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "admin/client_commands.h"
 #include "admin/commands.h"
@@ -11,6 +13,14 @@
 
 namespace {
 constexpr const char* kDefaultConfig = "/etc/hybridge/hybridge.yaml";
+
+// What an upgrade starts: the file of that name, which by then may be another one. A name without a path was found by
+// the shell, and the kernel knows where.
+std::string program_of(const std::string& name) {
+  std::error_code unknown;
+  if (name.find('/') != std::string::npos) return std::filesystem::absolute(name, unknown).string();
+  return std::filesystem::read_symlink("/proc/self/exe", unknown).string();
+}
 
 CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& purpose, std::string& config) {
   auto* command = app.add_subcommand(name, purpose);
@@ -25,13 +35,19 @@ int main(int argc, char** argv) {
   int status = 0;
   std::string config = kDefaultConfig;
 
-  add_command(app, "run", "serve until SIGTERM", config)->callback([&] { status = hybridge::run_daemon(config); });
+  add_command(app, "run", "serve until SIGTERM", config)->callback([&] {
+    status = hybridge::run_daemon(program_of(argv[0]), config);
+  });
   add_command(app, "check", "check configuration and stored state", config)->callback([&] {
     status = hybridge::check(config);
   });
   app.add_subcommand("version", "say which build this is")->callback([] {
     std::printf("hybridge %.*s (%.*s)\n", static_cast<int>(hybridge::kVersion.size()), hybridge::kVersion.data(),
                 static_cast<int>(hybridge::kSourceRevision.size()), hybridge::kSourceRevision.data());
+  });
+
+  add_command(app, "upgrade", "let the binary on disk take over from the running process", config)->callback([&] {
+    status = hybridge::upgrade(config);
   });
 
   std::string url;

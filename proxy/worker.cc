@@ -161,9 +161,13 @@ void Worker::set_standing(Standing standing) {
   http_.set(http_entrance(config()));
 }
 
-void Worker::drain(std::function<void()> all_gone) {
+void Worker::retire(std::function<void()> all_gone) {
   for (auto& listener : listeners_) listener->stop();
-  downstream_.drain(std::move(all_gone));
+  downstream_.retire(std::move(all_gone));
+}
+
+void Worker::close_idle() {
+  downstream_.close_idle();
   upstreams_->close_idle();
 }
 

@@ -76,9 +76,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   void set_ticket_keys(std::shared_ptr<const TicketKeys> keys);
   void set_standing(Standing standing);
 
-  // Listeners close, idle connections with them; requests under way end and are told to close. `all_gone` is called
-  // when the last connection has ended.
-  void drain(std::function<void()> all_gone);
+  // Listeners close; each connection ends with its next answer. `all_gone` is called when the last one has ended.
+  void retire(std::function<void()> all_gone);
+  void close_idle();  // while retiring: idle connections close too, here and at the servers
   std::size_t connections() const { return downstream_.connections(); }
   void close_tunnels() { downstream_.close_tunnels(); }
   void close_all() { downstream_.close_all(); }

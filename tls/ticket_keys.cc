@@ -70,9 +70,23 @@ int TicketKeys::open(const unsigned char name[16], const unsigned char* iv, EVP_
   return 0;  // not ours, or too old: a full handshake
 }
 
-TicketKeyring::TicketKeyring(TimePoint now, Duration rotation, Duration accepted)
-    : rotation_(rotation), accepted_(accepted), ring_{TicketKey::random()}, made_{now} {
+TicketKeyring::TicketKeyring(TimePoint now, Duration rotation, Duration accepted, const std::vector<Aged>& inherited)
+    : rotation_(rotation), accepted_(accepted) {
+  for (const auto& [key, age] : inherited) {
+    ring_.push_back(key);
+    made_.push_back(now - age);
+  }
+  if (ring_.empty()) {
+    ring_.push_back(TicketKey::random());
+    made_.push_back(now);
+  }
   publish();
+}
+
+std::vector<TicketKeyring::Aged> TicketKeyring::aged(TimePoint now) const {
+  std::vector<Aged> all;
+  for (std::size_t i = 0; i < ring_.size(); ++i) all.push_back({ring_[i], now - made_[i]});
+  return all;
 }
 
 bool TicketKeyring::rotate(TimePoint now) {

@@ -43,9 +43,17 @@ class TicketKeys {
 // Background thread, or start-up.
 class TicketKeyring {
  public:
-  // A key seals for `rotation` and opens for `accepted` more.
-  TicketKeyring(TimePoint now, Duration rotation = std::chrono::hours(12), Duration accepted = std::chrono::hours(24));
+  // A key and how long ago it was made: how the keys go from one process to the next.
+  struct Aged {
+    TicketKey key;
+    Duration age{};
+  };
 
+  // A key seals for `rotation` and opens for `accepted` more. `inherited`: the newest first; none: it makes one.
+  TicketKeyring(TimePoint now, Duration rotation = std::chrono::hours(12), Duration accepted = std::chrono::hours(24),
+                const std::vector<Aged>& inherited = {});
+
+  std::vector<Aged> aged(TimePoint now) const;
   const std::shared_ptr<const TicketKeys>& keys() const { return keys_; }
   TimePoint next_rotation() const { return made_.front() + rotation_; }
   // True: keys() are others than before.

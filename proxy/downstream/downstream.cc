@@ -46,11 +46,25 @@ void Downstream::for_each_connection(Act act) {
   }
 }
 
-void Downstream::drain(std::function<void()> all_gone) {
+void Downstream::retire(std::function<void()> all_gone) {
   is_draining_ = true;
   all_gone_ = std::move(all_gone);
-  for_each_connection([](DownstreamConnection& connection) { connection.drain(); });
+  for_each_connection([](DownstreamConnection& connection) { connection.retire(); });
   if (count_ == 0) tell_all_gone();
+}
+
+void Downstream::close_idle() {
+  for_each_connection([](DownstreamConnection& connection) { connection.drain(); });
+}
+
+void Downstream::drain(std::function<void()> all_gone) {
+  retire(std::move(all_gone));
+  close_idle();
+}
+
+void Downstream::resume() {
+  is_draining_ = false;
+  all_gone_ = nullptr;
 }
 
 void Downstream::close_tunnels() {

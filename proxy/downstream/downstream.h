@@ -54,6 +54,9 @@ class DownstreamConnection
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   virtual void drain() = 0;  // close when idle, else after the request under way
+  // Another process takes the new connections from now on. Whoever can tell its client so without losing a request
+  // that is on its way does it now (HTTP/2: GOAWAY); HTTP/1 says it with its next answer.
+  virtual void retire() {}
   virtual bool is_tunnel() const = 0;
   virtual void close_now() = 0;  // at once; buries itself
 };
@@ -74,9 +77,12 @@ class Downstream {
   void bury(DownstreamConnection& connection);                 // gives it to the loop, to be destroyed
   std::size_t connections() const { return count_; }
 
-  // No request is begun from now on but those that are there already; idle connections close. `all_gone` is called
+  // Each connection ends with its next answer; idle ones stay, for a request may be on its way. `all_gone` is called
   // at the end of the turn in which the last one has gone.
-  void drain(std::function<void()> all_gone);
+  void retire(std::function<void()> all_gone);
+  void close_idle();                           // while retiring: no request is begun but those that are there already
+  void drain(std::function<void()> all_gone);  // both
+  void resume();                               // connections that came through it go on as if nothing had been
   bool is_draining() const { return is_draining_; }
   void close_tunnels();
   void close_all();

@@ -21,9 +21,11 @@ class Listener final : private Acceptor::User {
   Listener(Downstream& downstream, Service& service, int descriptor, Options options);
 
   void start() { acceptor_.start(); }
-  void stop() { acceptor_.stop(); }  // who has connected already is still taken
+  void pause() { acceptor_.pause(); }  // until start(); who connects meanwhile waits
+  void stop() { acceptor_.stop(); }    // who has connected already is still taken
 
   Address local() const { return acceptor_.local(); }
+  int descriptor() const { return acceptor_.descriptor(); }
 
  private:
   void on_accept(int descriptor, const Address& peer) override;

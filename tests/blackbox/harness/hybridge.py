@@ -32,9 +32,18 @@ def merged(base: dict, changes: dict) -> dict:
     return result
 
 
-def run_command(*words, config: pathlib.Path | None = None, seconds: float = 30) -> subprocess.CompletedProcess:
+def run_command(
+    *words, config: pathlib.Path | None = None, seconds: float = 30, env: dict | None = None
+) -> subprocess.CompletedProcess:
     argv = [str(BINARY), *words] + (["-c", str(config)] if config else [])
-    return subprocess.run(argv, capture_output=True, text=True, timeout=seconds * SLOWNESS, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        timeout=seconds * SLOWNESS,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(env or {})},
+    )
 
 
 class AdminAnswer:

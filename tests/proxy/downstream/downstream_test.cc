@@ -1,5 +1,6 @@
 #include "proxy/downstream/downstream.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -27,6 +28,39 @@ TEST(Downstream, ClosesIdleConnectionsWhenDrained) {
   client->close();
   world.runner.until([&] { return gone == 1; });
   EXPECT_EQ(world.downstream.connections(), 0u);
+}
+
+TEST(Downstream, LetsAnIdleConnectionBringOneMoreRequestWhenItRetires) {
+  DownstreamWorld world({});
+  world.serve_by(echo);
+  const auto client = world.connect();
+  client->send(kGet);
+  EXPECT_EQ(client->receive(kGotA.size()), kGotA);
+  int gone = 0;
+  world.downstream.retire([&] { ++gone; });
+  world.runner.turns(5);
+  client->send(kGet);
+  EXPECT_THAT(client->receive_to_end(), testing::HasSubstr("Connection: close\r\n"));
+  client->close();
+  world.runner.until([&] { return gone == 1; });
+}
+
+TEST(Downstream, GoesOnAsBeforeWhenItResumes) {
+  DownstreamWorld world({});
+  world.serve_by(echo);
+  const auto client = world.connect();
+  client->send(kGet);
+  EXPECT_EQ(client->receive(kGotA.size()), kGotA);
+  int gone = 0;
+  world.downstream.retire([&] { ++gone; });
+  world.downstream.resume();
+  for (int i = 0; i < 3; ++i) {
+    client->send(kGet);
+    EXPECT_EQ(client->receive(kGotA.size()), kGotA);
+  }
+  client->close();
+  world.runner.until([&] { return world.downstream.connections() == 0; });
+  EXPECT_EQ(gone, 0);
 }
 
 TEST(Downstream, TellsBusyConnectionsToCloseWhenDrained) {

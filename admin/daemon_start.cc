@@ -1,0 +1,183 @@
+// How the process comes: from nothing, or in the place of another one that is still there.
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "admin/daemon.h"
+#include "base/version.h"
+
+namespace hybridge {
+
+namespace {
+constexpr std::size_t kLoaderThreads = 2;
+constexpr rlim_t kFewDescriptors = 4096;
+
+// As many descriptors as we are allowed; a word when they are few.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < kFewDescriptors) {
+    log::warn("only {} file descriptors are allowed: raise LimitNOFILE or `ulimit -n` (65536 is a good start)",
+              limit.rlim_cur);
+  }
+}
+
+// glibc gives memory back to the kernel at every lull and takes it again at the next megabyte; a server keeps it.
+void keep_memory() {
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+}  // namespace
+
+Result<Standing> Daemon::make_standing(std::shared_ptr<const Config> config) const {
+  auto pages = http::Pages::load(config->pages_dir);
+  if (!pages) return pages.error();
+  auto certificate = DefaultCertificate::load(*config);
+  if (!certificate) return certificate.error();
+  return Standing{.config = std::move(config),
+                  .pages = std::make_shared<const http::Pages>(std::move(*pages)),
+                  .default_certificate = std::move(*certificate)};
+}
+
+Result<void> Daemon::open_store(Descriptor lock) {
+  auto store = Store::open(config_->state_dir, Store::Access::kServe, std::move(lock));
+  if (!store) return store.error();
+  store_ = std::move(*store);
+  return {};
+}
+
+Result<void> Daemon::make_edge() {
+  auto reader = StateReader::open_beside_older(config_->state_dir);
+  if (!reader) return reader.error();
+  reader_ = std::move(*reader);
+  auto trust = TrustStore::load(config_->upstream.tls.ca);
+  if (!trust) return trust.error();
+  trust_ = std::move(*trust);
+  auto standing = make_standing(config_);
+  if (!standing) return standing.error();
+  certificate_stamp_ = DefaultCertificate::stamp(*config_);
+  const auto workers = Edge::workers_of(*config_);
+  access_log_ = std::make_unique<AccessLog>(config_->access_log, workers);
+  loaders_ = std::make_unique<Executor>("certificates", kLoaderThreads);
+  certificates_ = std::make_unique<CertificateCache>(
+      [this](const std::string& name) { return reader_->pairs(name); },
+      [this](std::function<void()> work) { loaders_->post(std::move(work)); }, CertificateCache::Limits{},
+      [](const std::string& name, const Error& error) {
+        log::error("the certificate of {} cannot be used, the default is served: {}", name, error.detail);
+      });
+  resolver_ = std::make_unique<Resolver>(config_->upstream.dns.refresh);
+  edge_ = std::make_unique<Edge>(
+      std::move(*standing),
+      Edge::Shared{.resolver = *resolver_, .access_log = *access_log_, .certificates = *certificates_, .trust = trust_},
+      workers);
+  admin_ = std::make_unique<AdminSide>(*config_);
+  return {};
+}
+
+Result<void> Daemon::bind(ListeningSockets inherited) {
+  const auto edge = edge_->open(inherited);
+  const auto admin = admin_->open(inherited);
+  if (edge && admin) return {};
+  if (edge || admin) return edge ? admin : edge;
+  return make_error(Reason::kIo, edge.error().detail + "\n" + admin.error().detail);
+}
+
+// Before any listener opens: nobody is to be told that his site is unknown because we have just started.
+void Daemon::publish_before_listening(const LoadedState& state) {
+  for (const auto& fault : state.quarantined.kept()) {
+    log::error("a stored record cannot be right and is left out: {}: {}", fault.path, fault.message);
+  }
+  const auto snapshot = std::make_shared<const Snapshot>(state.snapshot);
+  edge_->publish(std::make_shared<const CertificateTable>(state.certificates), {});
+  edge_->publish(snapshot, {});
+  if (predecessor_) followed_ = std::make_unique<FollowedTables>(*edge_, *predecessor_, snapshot);
+  tickets_.emplace(Clock::now(), config_->tls.ticket_rotation, std::chrono::hours(24),
+                   predecessor_ ? predecessor_->offer().ticket_keys : std::vector<TicketKeyring::Aged>{});
+  edge_->publish(tickets_->keys());
+}
+
+Result<void> Daemon::start() {
+  await_signal();  // by default most of them would end a process that is just being told something
+  raise_descriptor_limit();
+  keep_memory();
+  if (predecessor_ && predecessor_->offer().state_dir != config_->state_dir) {
+    return make_error(Reason::kInvalid, "state_dir is another one than " + predecessor_->offer().state_dir +
+                                            ", where the running process has its state: that takes a restart");
+  }
+  if (auto opened = predecessor_ ? Result<void>() : open_store({}); !opened) return opened;
+  if (auto made = make_edge(); !made) return made;
+  auto state = reader_->load();
+  if (!state) return state.error();
+  Descriptor lock;
+  if (predecessor_) {
+    auto frozen = predecessor_->prepared();
+    if (!frozen) return frozen.error();
+    lock = std::move(*frozen);
+    // It has written until now.
+    if (!reader_->reads_copy()) state = reader_->load();
+    if (!state) return state.error();
+  }
+  if (auto bound = bind(predecessor_ ? predecessor_->take_sockets() : ListeningSockets()); !bound) return bound;
+  publish_before_listening(*state);
+  if (!predecessor_) make_api(*state);
+  edge_->start();
+  if (predecessor_) {
+    if (auto taken = take_over(std::move(lock)); !taken) return taken;
+    make_api(*state);
+  }
+  admin_->start(*api_);
+  watch();
+  log::info("hybridge {} serves with {} workers on {}", kVersion, edge_->worker_count(),
+            edge_->driver() == DriverKind::kRing ? "io_uring" : "epoll");
+  notifier_.ready();
+  return {};
+}
+
+// What can fail is done while the other process can still go on; a new schema only when it cannot come back to it.
+Result<void> Daemon::take_over(Descriptor lock) {
+  const bool is_migration = reader_->reads_copy();
+  if (!is_migration) {
+    if (auto opened = open_store(std::move(lock)); !opened) return opened;
+  }
+  predecessor_->serving();
+  if (!is_migration) return {};
+  if (auto opened = open_store(std::move(lock)); !opened) return opened;
+  return reader_->reopen();
+}
+
+void Daemon::make_api(const LoadedState& state) {
+  publishing_ = std::make_unique<Executor>("publisher");
+  LiveTables& tables = followed_ ? static_cast<LiveTables&>(*followed_) : *edge_;
+  publisher_ =
+      std::make_unique<Publisher>(*publishing_, *store_, tables, state, static_cast<Publisher::Observer*>(this));
+  metrics_ = std::make_unique<Metrics>(Metrics::Sources{
+      .version = std::string(kVersion),
+      .revision = std::string(kSourceRevision),
+      .workers = edge_->counters(),
+      .process = &counters_,
+      .certificates = [this] { return publisher_->tip().certificates->size(); },
+      .expiring = [this](std::size_t most) { return expiring(most); },
+      .access_log_dropped = [this] { return access_log_->dropped(); },
+  });
+  std::promise<void> loaded;
+  publisher_->publish_loaded([&loaded] { loaded.set_value(); });
+  loaded.get_future().wait();
+  api_ = std::make_unique<AdminApi>(AdminApi::Sources{
+      .publisher = *publisher_,
+      .reader = *reader_,
+      .post = [this](std::function<void()> work) { admin_->loop().post(std::move(work)); },
+      .status = [this] { return status(); },
+      .metrics = [this] { return metrics_->text(); },
+      .config = [this] { return config(); },
+      .upgrade = [this] { return upgrade_from(std::chrono::seconds(2)); },
+  });
+}
+
+}  // namespace hybridge

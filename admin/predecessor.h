@@ -1,0 +1,66 @@
+// The process that this one takes over from, seen from here: what it hands over, in which order, and, while it ends,
+// the changes it must hear of. (The old process's side is admin/successor.h; what is said, admin/handover_messages.h.)
+//
+// Owned by the daemon. from_environment() to serving() are for its thread, at start; tell() for the Publisher's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "admin/handover_channel.h"
+#include "admin/handover_messages.h"
+#include "base/descriptor.h"
+#include "base/error.h"
+#include "io/listening_sockets.h"
+#include "routing/change.h"
+
+namespace hybridge {
+
+class Predecessor {
+ public:
+  // nullptr: this process was not started to take over. An error: it was, and the other one is gone or says nothing
+  // that is understood.
+  static Result<std::unique_ptr<Predecessor>> from_environment();
+  ~Predecessor();
+  Predecessor(const Predecessor&) = delete;
+
+  const HandoverOffer& offer() const { return offer_; }
+  ListeningSockets take_sockets() { return std::move(sockets_); }
+
+  // Says that all is ready here and waits until nothing is written there any more. The store's lock; an empty one when
+  // the other process has died: then its place is this one's.
+  Result<Descriptor> prepared();
+  // Says that this process serves, and waits until the other one cannot come back.
+  void serving();
+  // Says why nothing comes of it: the other process goes on.
+  void failed(const std::string& why);
+
+  // What the table has become. `done`, on any thread: the other process serves by it too, or serves nothing any more.
+  void tell(std::uint64_t revision, const std::vector<Change>& changes, std::function<void()> done);
+  bool is_there() const;  // any thread
+  void stop();            // it hears no more from here; what it has not taken up counts as done
+
+ private:
+  explicit Predecessor(Descriptor socket) : channel_(std::move(socket)) {}
+
+  Result<HandoverMessage> await(HandoverWord word);
+  void hear();
+  void has_gone();
+
+  HandoverChannel channel_;
+  HandoverOffer offer_;
+  ListeningSockets sockets_;
+  std::thread hearing_;
+  mutable std::mutex mutex_;  // of the two below
+  bool is_there_ = true;
+  std::multimap<std::uint64_t, std::function<void()>> untaken_;  // by revision
+};
+
+}  // namespace hybridge
