@@ -27,9 +27,17 @@ Error listen_error(const std::string& where, int error) {
   if (error == EADDRINUSE) detail += " (another process has this port: `ss -ltnp` shows which)";
   if (error == EACCES) detail += " (ports below 1024 need root or CAP_NET_BIND_SERVICE)";
   if (error == EADDRNOTAVAIL) detail += " (it is not an address of this machine)";
+  if (error == EAFNOSUPPORT) detail += " (this machine does not speak IPv6)";
   return make_error(Reason::kIo, std::move(detail));
 }
 }  // namespace
+
+bool Acceptor::has_family(const Address& address) {
+  const int probe = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return errno != EAFNOSUPPORT;
+  ::close(probe);
+  return true;
+}
 
 Result<void> Acceptor::check_free(const Address& address) {
   if (address.port() == 0) return {};
@@ -49,6 +57,7 @@ Result<int> Acceptor::listen(const Address& address) {
   if (descriptor < 0) return listen_error(address.to_string(), errno);
   set_option(descriptor, SOL_SOCKET, SO_REUSEADDR);
   set_option(descriptor, SOL_SOCKET, SO_REUSEPORT);
+  set_option(descriptor, IPPROTO_TCP, TCP_NODELAY);  // which accepted connections inherit
   if (address.family() == AF_INET6) set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
   if (bind(descriptor, address.data(), address.size()) < 0 || ::listen(descriptor, kBacklog) < 0) {
     const int error = errno;
@@ -142,7 +151,6 @@ bool Acceptor::accept_one() {
   if (storage.ss_family == AF_UNIX) {
     user_.on_accept(connection, Address::unix_peer());
   } else {
-    set_option(connection, IPPROTO_TCP, TCP_NODELAY);
     user_.on_accept(connection, Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length));
   }
   return true;

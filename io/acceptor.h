@@ -25,6 +25,8 @@ class Acceptor final : private Timer::Owner {
     ~User() = default;
   };
 
+  // Whether the kernel speaks the address's family at all: without IPv6 none of its addresses can be listened on.
+  static bool has_family(const Address& address);
   // Has nobody else the address? kIo: as listen(). To be asked before the first of several listen() on one address.
   static Result<void> check_free(const Address& address);
   // kIo: with a message that says what to do (address in use, permission, not an address of this machine).

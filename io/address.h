@@ -28,6 +28,7 @@ class Address {
   int family() const { return storage_.generic.sa_family; }
   bool is_unix() const { return family() == AF_UNIX; }
   bool is_loopback() const;
+  bool is_any() const;         // 0.0.0.0 or [::]: all addresses of the machine
   std::uint16_t port() const;  // 0: none
   Address with_port(std::uint16_t port) const;
 

@@ -97,8 +97,14 @@ Result<void> Edge::open() {
 
 Result<void> Edge::open(ListeningSockets& inherited) {
   std::string faults;
+  const auto& config = *standing_.config;
   const auto open_all = [&](const std::vector<Address>& addresses, bool is_https, std::vector<Address>& bound) {
     for (const auto& address : addresses) {
+      // All addresses of a family that the machine does not speak are none.
+      if (address.is_any() && !Acceptor::has_family(address)) {
+        log::info("nothing listens on {}: this machine does not speak IPv6", address.to_string());
+        continue;
+      }
       const auto result = listen(address, is_https, inherited);
       if (result) {
         bound.push_back(*result);
@@ -107,8 +113,8 @@ Result<void> Edge::open(ListeningSockets& inherited) {
       }
     }
   };
-  open_all(standing_.config->listen.https, true, https_);
-  open_all(standing_.config->listen.http, false, http_);
+  open_all(config.listen.https, true, https_);
+  open_all(config.listen.http, false, http_);
   if (!faults.empty()) return make_error(Reason::kIo, faults);
   return {};
 }

@@ -1,10 +1,19 @@
 """Which site a request belongs to, and what is answered when it belongs to none that serves."""
 
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
+from harness.addresses import free_port
+from harness.hybridge import BINARY
+from harness.raw_client import RawClient
 from harness.scripted_origin import answering, ok
+from harness.waiting import PATIENCE
 
 HTML = {"Accept": "text/html"}
+WITHOUT_IPV6 = [sys.executable, pathlib.Path(__file__).parent / "harness" / "without_ipv6.py"]
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +204,6 @@ def test_pages_of_ones_own_replace_the_built_in_ones(make_edge, tmp_path):
 
 
 def test_ipv6_listeners_serve_too(make_edge, make_origin):
-    from harness.addresses import free_port
-    from harness.raw_client import RawClient
-
     port = free_port("127.0.0.1")
     six = make_edge({"redirect_to_https": False, "listen": {"http": [f"[::1]:{port}"]}})
     origin = make_origin()
@@ -205,3 +211,24 @@ def test_ipv6_listeners_serve_too(make_edge, make_origin):
     with RawClient(("::1", port)) as client:
         assert client.get("six.test").status == 200
     assert origin.only_request().text("x-forwarded-for") == "::1"
+
+
+def test_a_machine_without_ipv6_serves_by_ipv4(make_edge, make_origin):
+    """All addresses of IPv6 are none there; one of them that was asked for is missed."""
+    port = free_port("127.0.0.1")
+    without = make_edge({"redirect_to_https": False, "listen": {"http": [f"127.0.0.1:{port}", f"[::]:{port}"]}}, start=False)
+    without.launch(*map(str, WITHOUT_IPV6))
+    without.wait_until_ready()
+    without.add_site("four.test", make_origin())
+    with RawClient(("127.0.0.1", port)) as client:
+        assert client.get("four.test").status == 200
+    assert "IPv6" in without.process.stderr()
+
+
+def test_an_ipv6_address_that_the_machine_cannot_have_is_named(make_edge):
+    missed = make_edge({"listen": {"http": ["[::1]:8080"]}}, start=False)
+    missed.write_config()
+    words = [*WITHOUT_IPV6, BINARY, "run", "-c", missed.config_path]
+    outcome = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
+    assert outcome.returncode == 1
+    assert "[::1]:8080" in outcome.stderr and "IPv6" in outcome.stderr, outcome.stderr

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -51,6 +53,26 @@ TEST(Acceptor, HandsOverConnectionsWithTheirPeers) {
   EXPECT_EQ(accepted.peers[0].ip(), "127.0.0.1");
   EXPECT_NE(::fcntl(accepted.descriptors[0], F_GETFL) & O_NONBLOCK, 0);
   EXPECT_NE(::fcntl(accepted.descriptors[0], F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST(Acceptor, SendsSmallPiecesAtOnce) {
+  LoopRunner runner;
+  Accepted accepted;
+  Acceptor acceptor(runner, accepted, listen_anywhere());
+  acceptor.start();
+  const auto client = test::connect_to(runner, acceptor.local());
+  runner.until([&] { return accepted.descriptors.size() == 1; });
+  int value = 0;
+  socklen_t length = sizeof value;
+  ASSERT_EQ(::getsockopt(accepted.descriptors[0], IPPROTO_TCP, TCP_NODELAY, &value, &length), 0);
+  EXPECT_NE(value, 0);
+}
+
+TEST(Acceptor, KnowsWhichFamiliesTheKernelSpeaks) {
+  EXPECT_TRUE(Acceptor::has_family(*Address::parse("127.0.0.1", 0)));
+  sockaddr unspoken{};
+  unspoken.sa_family = AF_MAX;
+  EXPECT_FALSE(Acceptor::has_family(Address::from_sockaddr(&unspoken, sizeof unspoken)));
 }
 
 TEST(Acceptor, AcceptsIpv6) {
