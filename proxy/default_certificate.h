@@ -1,5 +1,5 @@
 // The certificate of last resort: from the files that the configuration names, or self-signed and kept in state_dir,
-// so that an empty configuration serves TLS (decisions.md 7). Start-up and reload only; reads and writes files.
+// so that an empty configuration serves TLS. Start-up and reload only; reads and writes files.
 #pragma once
 
 #include <cstdint>

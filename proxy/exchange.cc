@@ -4,24 +4,36 @@
 
 #include <algorithm>
 
+#include "proxy/http/characters.h"
+#include "proxy/http/normal_path.h"
 #include "proxy/worker.h"
 
 namespace hybridge {
 
 namespace {
-// RFC 9110 7.6.x has no word on it; every balancer appends, so the last hop that is not one of ours is the client.
-std::string_view last_untrusted(std::string_view forwarded_for, const Worker& worker) {
-  std::string_view client;
-  while (!forwarded_for.empty()) {
-    const auto comma = forwarded_for.rfind(',');
-    auto hop = forwarded_for.substr(comma == std::string_view::npos ? 0 : comma + 1);
-    forwarded_for = comma == std::string_view::npos ? std::string_view{} : forwarded_for.substr(0, comma);
-    while (!hop.empty() && (hop.front() == ' ' || hop.front() == '\t')) hop.remove_prefix(1);
-    while (!hop.empty() && (hop.back() == ' ' || hop.back() == '\t')) hop.remove_suffix(1);
+// Goes back through a list of hops, each of which was appended by the next. False: `client` is the one to name, be it
+// that nobody trusted speaks for it or that the hop before it is no address.
+bool is_trusted_throughout(std::string_view hops, const Worker& worker, std::string_view& client) {
+  while (!hops.empty()) {
+    const auto comma = hops.rfind(',');
+    const auto hop = http::trim(hops.substr(comma == std::string_view::npos ? 0 : comma + 1));
+    hops = comma == std::string_view::npos ? std::string_view{} : hops.substr(0, comma);
     const auto address = Address::parse(hop, 0);
-    if (!address) return client;
+    if (!address) return false;
     client = hop;
-    if (!worker.config().is_trusted_proxy(*address)) return client;
+    if (!worker.config().is_trusted_proxy(*address)) return false;
+  }
+  return true;
+}
+
+// No RFC has a word on it; every balancer appends, some by a field of their own behind the client's, so the last hop
+// that is not one of ours is the client. "": none is named.
+std::string_view last_untrusted(const http::Headers& headers, const Worker& worker) {
+  std::string_view client;
+  for (auto at = headers.end(); at != headers.begin();) {
+    const auto& header = *--at;
+    if (header.id != http::HeaderId::kXForwardedFor) continue;
+    if (!is_trusted_throughout(header.value, worker, client)) break;
   }
   return client;
 }
@@ -29,7 +41,9 @@ std::string_view last_untrusted(std::string_view forwarded_for, const Worker& wo
 // https://www.w3.org/TR/trace-context/#traceparent-header, version 00.
 bool is_traceparent(std::string_view value) {
   constexpr std::string_view kShape = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-  return value.size() == kShape.size() && value.starts_with("00") &&
+  const auto is_zero = [](std::string_view id) { return id.find_first_not_of('0') == std::string_view::npos; };
+  return value.size() == kShape.size() && value.starts_with("00") && !is_zero(value.substr(3, 32)) &&
+         !is_zero(value.substr(36, 16)) &&
          std::equal(value.begin(), value.end(), kShape.begin(), [](char c, char shape) {
            return shape == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
          });
@@ -91,13 +105,20 @@ void Exchange::believe_proxy() {
   const auto& headers = request().headers;
   if (const auto address = headers.value(http::HeaderId::kCfConnectingIp); !address.empty()) {
     if (Address::parse(address, 0)) client_ip_ = address;
-  } else if (const auto hop = last_untrusted(headers.value(http::HeaderId::kXForwardedFor), worker); !hop.empty()) {
+  } else if (const auto hop = last_untrusted(headers, worker); !hop.empty()) {
     client_ip_ = hop;
   }
   if (entrance.is_https) return;
   for (const auto& header : headers) {
     if (http::equal_ignoring_case(header.name, "X-Forwarded-Proto") && header.value == "https") scheme_ = "https";
   }
+}
+
+std::string_view Exchange::cors_origin() {
+  // Chosen as today's proxy chooses its locations: by the path without its disguises.
+  const auto path = http::normal_path(request().path(), worker.scratch());
+  if (path.starts_with("/assets/") || path.starts_with("/socket.io")) return {};
+  return worker.origin_scratch().assign("https://").append(request().host);
 }
 
 ExchangeRecord Exchange::record(TimePoint now) {

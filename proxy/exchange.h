@@ -55,6 +55,9 @@ class Exchange {
   std::string_view traceparent() const { return {traceparent_.data(), traceparent_.size()}; }
   std::string_view client_ip() const { return client_ip_; }
   std::string_view scheme() const { return scheme_; }
+  // `https://<host>`: the origin of the CORS defaults that an answer gets; "" below /assets/ and /socket.io, which get
+  // none. Valid until the next call of any exchange of the worker.
+  std::string_view cors_origin();
 
   // Gathered on the way.
   Reason outcome = Reason::kOk;

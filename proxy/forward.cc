@@ -17,8 +17,8 @@ namespace {
 // The body of an upstream's answer that our page replaces is read up to this size to keep the connection.
 constexpr std::uint64_t kDiscarded = 64 * 1024;
 
-// Ends what a request waits for when its client leaves (decisions.md 4): a safe one at once, an unsafe one that has
-// been sent whole not at all, because its server is at work on it.
+// Ends what a request waits for when its client leaves: a safe one at once, an unsafe one that has been sent whole not
+// at all, because its server is at work on it.
 class Departure final : public Stream::GoneListener {
  public:
   explicit Departure(Stream& stream) : stream_(stream) { stream_.set_gone_listener(this); }
@@ -57,8 +57,7 @@ void send_head(Exchange& exchange, UpstreamConnection& upstream) {
                                  .request_id = exchange.request_id(),
                                  .traceparent = exchange.traceparent(),
                                  .send_expect = false,  // answered here, when the body is wanted
-                                 .extra = exchange.ruled.request_headers,
-                                 .code_server = exchange.route.code_server});
+                                 .extra = exchange.ruled.request_headers});
   upstream.begin(request.method, request.framing, {.continue_100 = false, .upgrade = !request.upgrade.empty()});
   upstream.write_head(out);
   if (!request.framing.has_body()) upstream.finish_body();
@@ -107,18 +106,15 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
     if (head.content_length) response.framing = {http::Framing::Kind::kLength, *head.content_length};
   }
   const bool is_informational = head.is_informational();
-  auto& origin = exchange.worker.origin_scratch();
-  if (!is_informational) origin.assign("https://").append(exchange.request().host);
-  http::apply_response_rules(
-      response,
-      {.server_header = exchange.worker.config().server_header,
-       .proxy_upstream = exchange.route.server().proxy_upstream,
-       .request_id = exchange.request_id(),
-       .cors_origin = is_informational || exchange.entrance.redirects_to_https ? std::string_view{} : origin,
-       .reason = {},
-       .extra = exchange.ruled.response_headers,
-       .security_headers = true},
-      exchange.worker.http_date());
+  http::apply_response_rules(response,
+                             {.server_header = exchange.worker.config().server_header,
+                              .proxy_upstream = exchange.route.server().proxy_upstream,
+                              .request_id = exchange.request_id(),
+                              .cors_origin = is_informational ? std::string_view{} : exchange.cors_origin(),
+                              .reason = {},
+                              .extra = exchange.ruled.response_headers,
+                              .security_headers = true},
+                             exchange.worker.http_date());
   return response;
 }
 
@@ -138,6 +134,12 @@ Task<Result<void>> relay_body(Exchange& exchange, UpstreamConnection& upstream, 
   co_return Result<void>{};
 }
 
+// RFC 9110 7.8: a server says to which protocol it switches, and that is one it was offered.
+bool is_offered(const http::RequestHead& request, const http::ResponseHead& head) {
+  const auto* chosen = head.headers.find(http::HeaderId::kUpgrade);
+  return chosen && http::list_contains(request.upgrade, chosen->value);
+}
+
 Task<Result<void>> switch_protocols(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head) {
   exchange.stream.write_head(rewrite(exchange, head));
   exchange.worker.counters().request_upgraded();
@@ -155,6 +157,9 @@ Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, con
     if (!next) co_return next.error();
     head = *next;
     if (head->status == 101) {
+      if (!is_offered(exchange.request(), *head)) {
+        co_return make_error(Reason::kUpstreamMalformed, "a 101 to a protocol that was not offered");
+      }
       auto outcome = co_await switch_protocols(exchange, upstream, *head);
       co_return outcome;
     }
@@ -203,7 +208,7 @@ Task<Result<void>> attempt(Exchange& exchange, UpstreamConnection& upstream, Dep
   co_return outcome;
 }
 
-// decisions.md 3. Nobody can know whether bytes once given to the kernel were consumed.
+// Nobody can know whether bytes once given to the kernel were consumed.
 bool may_repeat(const Exchange& exchange, const UpstreamConnection& upstream, const Error& error) {
   if (error.reason != Reason::kUpstreamClosed || exchange.retries >= exchange.worker.config().upstream.retries) {
     return false;

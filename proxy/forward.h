@@ -1,5 +1,5 @@
-// Carries a request to its site's server and the answer back: lease, send, pump both ways, and the retry rule
-// (decisions.md 3), which is decided here and nowhere else.
+// Carries a request to its site's server and the answer back: lease, send, pump both ways, and the retry rule, which is
+// decided here and nowhere else.
 #pragma once
 
 #include "base/error.h"

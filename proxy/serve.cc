@@ -93,7 +93,7 @@ int status_of(const Exchange& exchange, Reason reason, const std::string& locati
   return http::status_of(reason);
 }
 
-// As today's proxy names what it did not forward (observed.md 3).
+// As today's proxy names what it did not forward: to it they are servers like others, whose answers get CORS too.
 std::string_view proxy_upstream_of(Reason reason) {
   switch (reason) {
     case Reason::kUnknownHost:
@@ -151,11 +151,12 @@ Task<void> answer(Exchange& exchange, const Error& error) {
   const auto retry_after = std::to_string(exchange.ruled.retry_after.count());
   if (reason == Reason::kRuleLimited) head.headers.add("Retry-After", retry_after);
   const bool is_bare = exchange.entrance.redirects_to_https && content.status < 400;
+  const auto proxy_upstream = proxy_upstream_of(reason);
   http::apply_response_rules(head,
                              {.server_header = exchange.worker.config().server_header,
-                              .proxy_upstream = proxy_upstream_of(reason),
+                              .proxy_upstream = proxy_upstream,
                               .request_id = exchange.request_id(),
-                              .cors_origin = {},
+                              .cors_origin = proxy_upstream.empty() ? std::string_view{} : exchange.cors_origin(),
                               .reason = code(reason),
                               .extra = exchange.ruled.response_headers,
                               .security_headers = !is_bare},

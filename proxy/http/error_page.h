@@ -15,7 +15,7 @@ namespace hybridge::http {
 int status_of(Reason reason);
 
 // The pages by name: exceeded, bad_gateway, gateway_timeout, deactivated, suspended, suspended_saas, maintenance,
-// not_found (interfaces.md, pages_dir). Immutable after load; shared by all workers.
+// not_found (conf/hybridge.yaml, pages_dir). Immutable after load; shared by all workers.
 class Pages {
  public:
   // The built-in pages, replaced by `<name>.html` files of `directory` where they exist ("" : built-in only).

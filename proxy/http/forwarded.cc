@@ -31,7 +31,7 @@ constexpr IdSet set_of(Ids... ids) {
 constexpr IdSet kHopByHop = set_of(kConnection, kKeepAlive, kProxyAuthenticate, kProxyAuthorization, kProxyConnection,
                                    kProxyOther, kTe, kTrailer, kTransferEncoding, kContentLength);
 
-// What a client may not say of itself (decisions.md 1), what we say instead, and our own reserved names.
+// What a client may not say of itself, what we say instead, and our own reserved names.
 constexpr IdSet kNotFromClients =
     kHopByHop | set_of(kHost, kExpect, kUpgrade, kXRealIp, kXForwarded, kXForwardedFor, kXForwardedHost, kForwarded,
                        kCfConnectingIp, kXFrappeSiteName, kXClientPort, kXRequestId, kTraceparent, kXHybridge);

@@ -1,5 +1,4 @@
-// What Hybridge changes in the heads that pass through it, in both directions; the one place for header rules
-// (interfaces.md "What Hybridge adds", observed.md section 3, decisions.md 1 and 2).
+// What Hybridge changes in the heads that pass through it, in both directions; the one place for header rules.
 #pragma once
 
 #include <span>
@@ -25,7 +24,6 @@ struct Forwarding {
   std::string_view traceparent = {};  // kept from the client or begun here
   bool send_expect = false;           // pass Expect: 100-continue on
   std::span<const ExtraHeader> extra = {};
-  bool code_server = false;  // today's vhost for code servers: same rules, kept for logs
 };
 
 // The request as the upstream shall see it: HTTP/1.1, hop-by-hop fields and those a client may not set dropped

@@ -15,7 +15,7 @@ namespace hybridge::http {
 
 enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kOptions, kPatch, kConnect, kTrace, kOther };
 
-// RFC 9110 9.2.1, as decisions.md 3 uses it: GET, HEAD, OPTIONS.
+// RFC 9110 9.2.1, as far as requests are repeated or dropped for it: GET, HEAD, OPTIONS.
 constexpr bool is_safe(Method method) {
   return method == Method::kGet || method == Method::kHead || method == Method::kOptions;
 }

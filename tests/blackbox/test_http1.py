@@ -255,7 +255,7 @@ def test_a_client_that_half_closes_within_a_body_is_not_served(plain, route):
 
 
 def test_a_client_that_leaves_takes_its_safe_request_with_it(plain, route):
-    """By a reset: a FIN alone is a half-close, which is served (decisions.md 29)."""
+    """By a reset: a FIN alone is a half-close, which is served."""
     gone = threading.Event()
 
     def script(connection):

@@ -55,11 +55,16 @@ TEST(Forward, KeepsATraceAndBeginsOne) {
   EXPECT_NE(server.receive_until("\r\n\r\n").find(trace), std::string::npos);
   server.send(ok("x"));
   client.response();
-  client.send(get("/", "traceparent: nonsense\r\n"));
-  const auto begun = server.receive_until("\r\n\r\n");
-  EXPECT_TRUE(std::regex_search(begun, std::regex("traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-00\r\n"))) << begun;
-  server.send(ok("x"));
-  client.response();
+  // Neither has a meaning: letters that are no digits, and identifiers of zeroes alone.
+  for (const auto* bad : {"nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                          "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"}) {
+    client.send(get("/", std::string("traceparent: ") + bad + "\r\n"));
+    const auto begun = server.receive_until("\r\n\r\n");
+    EXPECT_TRUE(std::regex_search(begun, std::regex("traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-00\r\n"))) << begun;
+    EXPECT_EQ(begun.find(bad), std::string::npos) << begun;
+    server.send(ok("x"));
+    client.response();
+  }
 }
 
 TEST(Forward, SaysHttpWhereItsClientsDo) {
@@ -86,6 +91,34 @@ TEST(Forward, BelievesWhatATrustedProxySaysOfItsClient) {
   EXPECT_NE(server.receive_until("\r\n\r\n").find("X-Real-IP: 203.0.113.77\r\n"), std::string::npos);
   server.send(ok("x"));
   client.response();
+  // Of a balancer that adds a field of its own, what stands before it is the client's own claim.
+  client.send(get("/",
+                  "X-Forwarded-For: 6.6.6.6\r\nAccept: */*\r\nX-Forwarded-For: 203.0.113.9, 127.0.0.6\r\n"
+                  "X-Forwarded-For: 127.0.0.5\r\n"));
+  EXPECT_NE(server.receive_until("\r\n\r\n").find("X-Real-IP: 203.0.113.9\r\n"), std::string::npos);
+  server.send(ok("x"));
+  client.response();
+}
+
+TEST(Forward, AddsCorsDefaultsWhereTodaysProxyDoes) {
+  Pair pair;
+  auto client = pair.world.connect();
+  client.send(get("/app"));
+  auto server = pair.upstream.accept();
+  const struct {
+    const char* target;
+    bool is_added;
+  } tries[] = {{"/app", true},         {"/assets", true},         {"/assets/a.css", false}, {"//assets/a.css", false},
+               {"/%61ssets/x", false}, {"/x/../assets/x", false}, {"/assets/../app", true}, {"/socket.io/?a=b", false},
+               {"/socket.iox", false}, {"/files/assets/x", true}};
+  for (const auto& [target, is_added] : tries) {
+    if (target != std::string_view("/app")) client.send(get(target));
+    server.receive_until("\r\n\r\n");
+    server.send(ok("x"));
+    const auto answer = client.response();
+    EXPECT_EQ(answer.field("Access-Control-Allow-Origin"), is_added ? "https://a.test" : "") << target;
+    EXPECT_EQ(answer.field("Access-Control-Allow-Methods"), is_added ? "GET, POST, OPTIONS" : "") << target;
+  }
 }
 
 TEST(Forward, PassesABodyWithItsLength) {

@@ -1,4 +1,4 @@
-// Where a request goes, and what the edge says itself (observed.md 3 is what users know).
+// Where a request goes, and what the edge says itself: as users know it from the proxy that was there before.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -153,14 +153,17 @@ TEST(Routing, ShowsThePageOfASitesStatus) {
       EXPECT_EQ(answer.field("X-Hybridge-Reason"), reason);
       EXPECT_EQ(answer.field("Content-Type"), "text/html; charset=utf-8");
       EXPECT_EQ(answer.field("Cache-Control"), "no-store");
+      EXPECT_EQ(answer.field("Access-Control-Allow-Origin"), std::string("https://") + host);
       EXPECT_EQ(answer.body.empty(), is_head);
       expect_security_headers(answer);
     }
+    client.send(request("GET", host, "/socket.io/?EIO=4"));
+    EXPECT_EQ(client.response().field("Access-Control-Allow-Origin"), "") << host;
   }
   EXPECT_FALSE(upstream.has_caller());
-  EXPECT_EQ(world.ended(Reason::kSuspended), 6u);
-  EXPECT_EQ(world.ended(Reason::kSuspendedSaas), 3u);
-  EXPECT_EQ(world.ended(Reason::kDeactivated), 3u);
+  EXPECT_EQ(world.ended(Reason::kSuspended), 8u);
+  EXPECT_EQ(world.ended(Reason::kSuspendedSaas), 4u);
+  EXPECT_EQ(world.ended(Reason::kDeactivated), 4u);
 }
 
 TEST(Routing, AnswersForItsOwnNameItself) {

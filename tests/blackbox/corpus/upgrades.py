@@ -23,6 +23,8 @@ CASES = categorised(
         get("a websocket upgrade is passed to the upstream", b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" + KEY, status=(426,), answer=REFUSES, connection="any", has=((b"upgrade", b"websocket"), (b"sec-websocket-version", b"13"))),
         Case("HTTP/1.0 cannot upgrade", b"GET /x HTTP/1.0\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + KEY + b"\r\n", (200,), "closed", ONE, lacks=(b"upgrade",)),
         get("a 101 that nobody asked for is a fault of the upstream", b"", status=(502,), answer=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nsecret", connection="any", client_lacks=(b"secret",)),
+        get("a 101 to another protocol than was offered is a fault of the upstream", b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + KEY, status=(502,), answer=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: Upgrade\r\n\r\nsecret", connection="any", client_lacks=(b"secret",)),
+        get("a 101 that names no protocol is a fault of the upstream", b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + KEY, status=(502,), answer=b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\nsecret", connection="any", client_lacks=(b"secret",)),
         get("a 101 to h2c is a fault of the upstream", b"Connection: Upgrade\r\nUpgrade: h2c\r\n", status=(502,), answer=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nsecret", connection="any", client_lacks=(b"secret",)),
     ],
 )
