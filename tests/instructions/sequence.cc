@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <future>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,7 @@ struct Sequence {
   std::string_view name;
   std::string host = "a.test";
   bool with_tls = false;
+  bool reconnects = false;  // a connection for each request
   std::size_t body = 0;  // bytes of a POST
   int hosts = 0;         // beside the one that is asked for
   std::string_view rules = "[]";
@@ -40,6 +42,7 @@ struct Sequence {
 const Sequence kSequences[] = {
     {.name = "plain"},
     {.name = "tls", .with_tls = true},
+    {.name = "handshake", .with_tls = true, .reconnects = true},
     {.name = "post_16k", .body = 16 * 1024},
     {.name = "unknown_host", .host = "nobody.test", .status = 404},
     {.name = "hosts_100k", .hosts = kHosts},
@@ -87,10 +90,13 @@ int run(const Sequence& sequence) {
   world.set_server("f1.test", {origin.address()});
   world.set_site("a.test", "f1.test");
   publish_table(world, sequence);
-  LoadClient client(sequence.with_tls ? world.https : world.http, request_of(sequence), sequence.with_tls);
+  std::optional<LoadClient> client;
   const auto ask = [&](int times) {
     for (int i = 0; i < times; ++i) {
-      if (const int status = client.get(); status != sequence.status) {
+      if (!client || sequence.reconnects) {
+        client.emplace(sequence.with_tls ? world.https : world.http, request_of(sequence), sequence.with_tls);
+      }
+      if (const int status = client->get(); status != sequence.status) {
         std::fprintf(stderr, "sequence %s: answered %d\n", std::string(sequence.name).c_str(), status);
         std::exit(1);
       }

@@ -1,10 +1,16 @@
 """Rounds made into figures: medians, and ratios taken within each round, so that a busy moment weighs on both sides."""
 
+import math
 import statistics
 
 
 def median(values: list[float]) -> float:
     return statistics.median(values)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The smallest value that so large a share of them does not exceed."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def ratio(rounds: list[dict], others: list[dict], key: str) -> dict:

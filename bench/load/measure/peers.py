@@ -78,8 +78,12 @@ class Peer:
     def argv(self) -> list:
         raise NotImplementedError
 
+    def place(self) -> set[int]:
+        """The processors it may run on."""
+        return processors()[0]
+
     def start(self) -> "Peer":
-        self.process = Process(self.name, self.argv(), self.directory, processors()[0])
+        self.process = Process(self.name, self.argv(), self.directory, self.place())
         wait_until(self.is_ready, self.name, self.process, pause=0.002)
         return self
 
@@ -194,10 +198,11 @@ class UnixConnection(http.client.HTTPConnection):
 
 class Hybridge(Peer):
     io = ""
+    workers = 1
     binary = pathlib.Path()  # set once by the run
 
     def prepare(self) -> None:
-        words = self.words() | {"IO": self.io, "ADMIN": self.admin, "ACCESS_LOG": self.log if self.logs else ""}
+        words = self.words() | {"IO": self.io, "WORKERS": self.workers, "ADMIN": self.admin, "ACCESS_LOG": self.log if self.logs else ""}
         self.conf = fill(CONF / "hybridge.yaml.in", self.directory / "hybridge.yaml", **words)
         (self.directory / "state").mkdir(mode=0o700, exist_ok=True)
         self.has_routes = False
@@ -265,6 +270,19 @@ class HybridgeRing(Hybridge):
 class HybridgeEpoll(Hybridge):
     name = "hybridge epoll"
     io = "epoll"
+
+
+def with_workers(kind: type[Hybridge], count: int) -> type[Hybridge]:
+    """Of so many workers, on any processor."""
+
+    class Several(kind):
+        name = f"{kind.name}, {count} worker{'s' if count > 1 else ''}"
+        workers = count
+
+        def place(self) -> set[int]:
+            return set().union(*processors())
+
+    return Several
 
 
 KINDS = (HybridgeRing, HybridgeEpoll, Nginx, Haproxy)

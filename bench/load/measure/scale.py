@@ -8,8 +8,8 @@ import ssl
 import time
 
 from measure import certificates
-from measure.figures import median
-from measure.peers import KINDS, Haproxy, Hybridge, HybridgeRing, Nginx, Peer
+from measure.figures import median, medians, ratio
+from measure.peers import KINDS, Haproxy, Hybridge, HybridgeEpoll, HybridgeRing, Nginx, Peer, with_workers
 from measure.processes import PATIENCE, Failure
 from measure.world import World
 
@@ -62,6 +62,38 @@ class IdleScenario:
 
 def names(count: int) -> list[str]:
     return [f"shop{number}.hosts.test" for number in range(count)]
+
+
+class WorkersScenario:
+    """What workers share would show as time per request: the load runs beside them, so that rates do not tell."""
+
+    name = "workers"
+    title = "TLS, HTTP/1.1, 1 KiB, saturated: CPU time per request of one worker and of two, on any processor"
+
+    def run(self, world: World, options, say) -> dict:
+        rows, measured = [], {}
+        for kind in (HybridgeRing, HybridgeEpoll):
+            peers = {count: world.fresh(with_workers(kind, count)).start() for count in (1, 2)}
+            seen: dict[int, list[dict]] = {count: [] for count in peers}
+            for _ in range(options.rounds):
+                for count, peer in peers.items():
+                    seen[count].append(self._round(world, peer, count, options))
+            for count, peer in peers.items():
+                peer.stop()
+                against = ratio(seen[count], seen[1], "cpu_us") if count > 1 else {}
+                spread = "{median:.2f} ({min:.2f}..{max:.2f})".format(**against) if against else "-"
+                middle = medians(seen[count])
+                rows.append([peer.name, f"{middle['cpu_us']:.1f}", f"{middle['rate']:,.0f}", spread])
+                measured[peer.name] = seen[count]
+        columns = ["", "CPU us", "a second", "CPU to one worker"]
+        return {"kind": "rows", "columns": columns, "rows": rows, "measured": measured}
+
+    @staticmethod
+    def _round(world: World, peer: Peer, count: int, options) -> dict:
+        cpu_of = ",".join(map(str, peer.process.pids()))
+        common = {"mode": "closed", "warm_up": 0.4, "seconds": options.seconds, "connections": 64 * count, "cpu_of": cpu_of}
+        done = world.generator.run(f"workers: {peer.name}", peer.https, "ec.bench.test", **common, **PAGE)
+        return {"cpu_us": done["cpu_ns"] / 1000 / done["requests"], "rate": done["rate"]}
 
 
 class HostsScenario:
@@ -193,4 +225,4 @@ class HostsScenario:
                 if not connection.recv(100).startswith(b"HTTP/1.1 200"):
                     raise Failure(f"hosts: {peer.name} does not serve {host}")
 
-SCENARIOS = (IdleScenario(), HostsScenario())
+SCENARIOS = (IdleScenario(), WorkersScenario(), HostsScenario())
