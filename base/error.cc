@@ -19,6 +19,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Reason::kCount_)
     "rule_denied",
     "rule_limited",
     "own_page",
+    "own_api",
     "upgraded",
     "bad_request_line",
     "bad_header",

@@ -27,6 +27,7 @@ enum class Reason : std::uint8_t {
   kRuleDenied,
   kRuleLimited,
   kOwnPage,
+  kOwnApi,  // an API below the proxy's own name answered; the status tells what
   kUpgraded,
   // The client's faults.
   kBadRequestLine,

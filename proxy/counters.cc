@@ -67,6 +67,7 @@ ExchangeClass class_of(Reason reason) {
     case Reason::kRuleLimited:
       return ExchangeClass::kPage;
     case Reason::kOwnPage:
+    case Reason::kOwnApi:
     case Reason::kNotFound:
     case Reason::kUnauthorized:
       return ExchangeClass::kOwn;

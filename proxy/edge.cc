@@ -119,6 +119,10 @@ Result<void> Edge::open(ListeningSockets& inherited) {
   return {};
 }
 
+void Edge::set_own_api(OwnApi& api) {
+  post_to_all([&api](Worker& worker) { worker.set_own_api(&api); });
+}
+
 void Edge::start() {
   is_running_ = true;
   for (std::size_t index = 0; index < workers_.size(); ++index) {

@@ -22,6 +22,7 @@
 
 namespace hybridge {
 
+class OwnApi;
 class Resolver;
 
 class Edge final : public LiveTables {
@@ -46,7 +47,9 @@ class Edge final : public LiveTables {
   // faults at once. Nothing is accepted before start().
   Result<void> open(ListeningSockets& inherited);
   Result<void> open();  // binds all of them
-  void start();         // the tables have been published: the threads run, the listeners open
+  // What answers below `server_name`, from now on; outlives the Edge's threads.
+  void set_own_api(OwnApi& api);
+  void start();  // the tables have been published: the threads run, the listeners open
   // The address that an address of the configuration with port 0 was bound to.
   const std::vector<Address>& https_addresses() const { return https_; }
   const std::vector<Address>& http_addresses() const { return http_; }

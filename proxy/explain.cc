@@ -8,6 +8,7 @@
 #include "base/host_name.h"
 #include "proxy/http/error_page.h"
 #include "proxy/http/normal_path.h"
+#include "proxy/own_host.h"
 #include "routing/rule_matcher.h"
 
 namespace hybridge {
@@ -101,6 +102,17 @@ class Explanation {
     add("certificate", value);
   }
 
+  void own(OwnPath path) {
+    switch (path) {
+      case OwnPath::kHome:
+        return answer(http::status_of(Reason::kOwnPage), "the home page");
+      case OwnPath::kAgentApi:
+        return answer(http::status_of(Reason::kOwnApi), "the control plane's API, which asks for its password");
+      case OwnPath::kNothing:
+        return answer(http::status_of(Reason::kNotFound), "nothing of ours has this path");
+    }
+  }
+
   void decide() {
     if (!url_.is_https && config_.redirect_to_https) {
       add("listener", "http, which redirects (redirect_to_https)");
@@ -111,9 +123,7 @@ class Explanation {
     }
     if (url_.host == config_.server_name) {
       add("host", url_.host + ": this proxy's own name (server_name)");
-      const bool is_home = url_.target.substr(0, url_.target.find('?')) == "/";
-      return is_home ? answer(http::status_of(Reason::kOwnPage), "the home page")
-                     : answer(http::status_of(Reason::kNotFound), "nothing of ours has this path");
+      return own(own_path(std::string_view(url_.target).substr(0, url_.target.find('?'))));
     }
     const auto route = snapshot_.find(url_.host);
     host(route);

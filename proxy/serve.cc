@@ -7,6 +7,7 @@
 #include "proxy/forward.h"
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
+#include "proxy/own_host.h"
 #include "proxy/worker.h"
 
 namespace hybridge {
@@ -21,9 +22,6 @@ Reason match(Exchange& exchange) {
   if (exchange.entrance.redirects_to_https) {
     const bool is_acme = !config.domain.empty() && request.target.starts_with(kAcmePrefix);
     return is_acme ? Reason::kAcmeRedirect : Reason::kRedirectToHttps;
-  }
-  if (!config.server_name.empty() && request.host == config.server_name) {
-    return request.path() == "/" ? Reason::kOwnPage : Reason::kNotFound;
   }
   exchange.route = (*exchange.snapshot)->find(request.host);
   switch (exchange.route.kind) {
@@ -47,14 +45,17 @@ Reason match(Exchange& exchange) {
   return Reason::kInternal;
 }
 
-// Not what a listener or this proxy's own name decides.
+// Not what a listener decides.
 bool is_for_others(Reason decision) {
-  return decision != Reason::kAcmeRedirect && decision != Reason::kRedirectToHttps && decision != Reason::kOwnPage &&
-         decision != Reason::kNotFound;
+  return decision != Reason::kAcmeRedirect && decision != Reason::kRedirectToHttps;
 }
 
 Task<Result<void>> run(Exchange& exchange) {
   if (const auto& fault = exchange.stream.fault()) co_return *fault;
+  if (is_own_host(exchange)) {
+    auto served = co_await serve_own_host(exchange);
+    co_return served;
+  }
   const auto decision = match(exchange);
   if (is_for_others(decision)) {
     if (auto ruled = apply_rules(exchange); !ruled) co_return ruled.error();
@@ -134,9 +135,9 @@ Task<void> answer(Exchange& exchange, const Error& error) {
   }
   const auto& request = exchange.request();
   const auto location = location_of(exchange, reason);
+  const bool html = http::wants_html(request) && !is_called_by_programs(exchange);
   auto content = http::make_answer(exchange.worker.pages(), status_of(exchange, reason, location),
-                                   is_upstream_fault(reason) ? make_error(reason) : error, http::wants_html(request),
-                                   exchange.request_id());
+                                   is_upstream_fault(reason) ? make_error(reason) : error, html, exchange.request_id());
   if (!location.empty()) content.body.clear();
   if (content.status == 0) {
     stream.reset(reason);

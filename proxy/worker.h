@@ -34,6 +34,7 @@
 
 namespace hybridge {
 
+class OwnApi;
 class Resolver;
 
 // What a worker serves by; replaced whole, never changed.
@@ -64,6 +65,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   // Takes the descriptors of Acceptor::listen().
   Address listen(int descriptor, bool is_https);  // the address it is bound to
   void open_listeners();
+  void set_own_api(OwnApi* api) { own_api_ = api; }
 
   void run() { loop_.run(); }
   void stop() { loop_.stop(); }
@@ -92,6 +94,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
 
   RuleMatcher* rules() { return rules_.get(); }  // nullptr: there are none
   RateLimits& rate_limits() { return shared_.rate_limits; }
+  OwnApi* own_api() { return own_api_; }  // nullptr: it has not started yet
 
   std::uint64_t random() { return random_(); }  // for names of requests; not for secrets
   std::string_view http_date();                 // IMF-fixdate of this second
@@ -156,6 +159,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   std::vector<std::unique_ptr<Listener>> listeners_;
   boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot_;
   std::unique_ptr<RuleMatcher> rules_;
+  OwnApi* own_api_ = nullptr;
 
   std::string scratch_;
   std::string origin_scratch_;

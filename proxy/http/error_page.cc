@@ -163,6 +163,7 @@ int status_of(Reason reason) {
   switch (reason) {
     case Reason::kOk:
     case Reason::kOwnPage:
+    case Reason::kOwnApi:
       return 200;
     case Reason::kAcmeRedirect:
       return 301;

@@ -166,17 +166,6 @@ TEST(Routing, ShowsThePageOfASitesStatus) {
   EXPECT_EQ(world.ended(Reason::kDeactivated), 4u);
 }
 
-TEST(Routing, AnswersForItsOwnNameItself) {
-  EdgeWorld world(with_domain());
-  auto client = world.connect_tls("n1.fc.test");
-  client.send(request("GET", "n1.fc.test", "/"));
-  EXPECT_EQ(client.response().status, 200);
-  client.send(request("GET", "n1.fc.test", "/nowhere"));
-  EXPECT_EQ(client.response().status, 404);
-  EXPECT_EQ(world.ended(Reason::kOwnPage), 1u);
-  EXPECT_EQ(world.ended(Reason::kNotFound), 1u);
-}
-
 TEST(Routing, CarriesASiteUnderAllItsNames) {
   EdgeWorld world(with_domain());
   PeerServer upstream;

@@ -62,6 +62,12 @@ class Explain : public testing::Test {
   CertificateTable certificates_;
 };
 
+TEST_F(Explain, SaysWhatTheProxyItselfAnswers) {
+  EXPECT_NE(of("https://n1.example.com/?x").find("the home page"), std::string::npos);
+  EXPECT_NE(of("https://n1.example.com/agent/ping").find("the control plane's API"), std::string::npos);
+  EXPECT_NE(of("https://n1.example.com/agents").find("nothing of ours"), std::string::npos);
+}
+
 TEST_F(Explain, FollowsARequestToItsServer) {
   EXPECT_EQ(of("https://ERP.acme.com:8443/app?a=1#top"),
             "url:         https://erp.acme.com/app?a=1\n"

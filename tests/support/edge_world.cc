@@ -38,6 +38,7 @@ EdgeWorld::EdgeWorld(Options options) {
                                              .trust = TrustStore::load(config_->upstream.tls.ca).value()},
                                 options.workers);
   edge->open().value();
+  if (options.own_api) edge->set_own_api(*options.own_api);
   https = edge->https_addresses().front();
   http = edge->http_addresses().front();
   edge->start();

@@ -13,6 +13,7 @@
 #include "proxy/access_log.h"
 #include "proxy/config.h"
 #include "proxy/edge.h"
+#include "proxy/own_host.h"
 #include "proxy/upstream/resolver.h"
 #include "routing/snapshot.h"
 #include "tests/support/peer.h"
@@ -29,6 +30,7 @@ class EdgeWorld {
     // Changes the configuration: loopback, port 0, http proxies like https, a JSON access log.
     std::function<void(Config&)> tune{};
     std::size_t workers = 1;
+    OwnApi* own_api = nullptr;
   };
   explicit EdgeWorld(Options options);
   EdgeWorld() : EdgeWorld(Options{}) {}
