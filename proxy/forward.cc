@@ -6,6 +6,7 @@
 #include "base/sibling.h"
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
+#include "proxy/http/normal_path.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream/lease.h"
 #include "proxy/upstream/server.h"
@@ -45,6 +46,13 @@ class Departure final : public Stream::GoneListener {
   LeaseRequest* request_ = nullptr;
   UpstreamConnection* connection_ = nullptr;
 };
+
+// A server's endpoints may be several processes that know nothing of each other's sessions: what socket.io keeps
+// between two requests is with the first of them.
+bool is_for_primary(Exchange& exchange) {
+  if (exchange.route.server().endpoints.size() == 1) return false;
+  return http::normal_path(exchange.request().path(), exchange.worker.scratch()).starts_with("/socket.io");
+}
 
 void send_head(Exchange& exchange, UpstreamConnection& upstream) {
   const auto& request = exchange.request();
@@ -93,6 +101,14 @@ bool is_replaced_by_page(int status) {
   return status == 429 || status == 502 || status == 504;
 }
 
+// How today's proxy names where an answer is from (observed.md 3): of a server of several, the primary alone is
+// another.
+std::string_view proxy_upstream_of(Exchange& exchange) {
+  const auto& name = exchange.route.server().proxy_upstream;
+  if (!is_for_primary(exchange)) return name;
+  return exchange.worker.scratch().assign(name).append("_primary");
+}
+
 // The head as the client shall see it; in the worker's own, whose views point into the upstream's.
 const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& head) {
   auto& response = exchange.worker.response_head();
@@ -108,7 +124,7 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
   const bool is_informational = head.is_informational();
   http::apply_response_rules(response,
                              {.server_header = exchange.worker.config().server_header,
-                              .proxy_upstream = exchange.route.server().proxy_upstream,
+                              .proxy_upstream = proxy_upstream_of(exchange),
                               .request_id = exchange.request_id(),
                               .cors_origin = is_informational ? std::string_view{} : exchange.cors_origin(),
                               .reason = {},
@@ -227,6 +243,7 @@ Task<Result<void>> forward(Exchange& exchange) {
   request.site = exchange.route.site;
   request.is_safe = http::is_safe(exchange.request().method);
   request.is_tunnel = !exchange.request().upgrade.empty();
+  request.to_primary = is_for_primary(exchange);
   for (;;) {
     departure.awaits(&request);
     auto lease = co_await server.lease(request);

@@ -30,6 +30,7 @@ class LeaseRequest {
   // Asks only whether the server is there: is let in although all places are taken, or every endpoint is left alone;
   // failing, it counts against nobody.
   bool is_probe = false;
+  bool to_primary = false;  // only by the server's first endpoint
 
   // Ends the wait in lease(), if there is one, with kClientGone; the task is resumed inline.
   void cancel();

@@ -144,9 +144,9 @@ bool UpstreamServer::is_worth_trying(const UpstreamEndpoint& endpoint) const {
 // Endpoints of weight 0 are there for when nothing else is.
 UpstreamEndpoint* UpstreamServer::choose(const LeaseRequest& request, std::span<UpstreamEndpoint* const> tried) {
   const auto may_be = [&](const UpstreamEndpoint& endpoint) { return request.is_probe || is_worth_trying(endpoint); };
-  if (endpoints_.size() == 1) {
-    auto* only = endpoints_.front().get();
-    return tried.empty() && may_be(*only) ? only : nullptr;
+  if (endpoints_.size() == 1 || request.to_primary) {
+    auto* first = endpoints_.front().get();
+    return tried.empty() && may_be(*first) ? first : nullptr;
   }
   UpstreamEndpoint* best = nullptr;
   UpstreamEndpoint* spare = nullptr;
