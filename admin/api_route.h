@@ -24,6 +24,7 @@ struct ApiRequest {
   std::map<std::string, std::string, std::less<>> query;
   std::string if_match;
   std::string if_none_match;
+  std::string agent_job_id;  // X-Agent-Job-Id, by which a control plane knows its calls of the press API
   std::string body;
 
   const std::string& parameter() const { return parameters.front(); }

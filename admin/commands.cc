@@ -8,9 +8,11 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <string_view>
 
+#include "admin/password_hash.h"
 #include "admin/records.h"
 #include "admin/state_reader.h"
 #include "admin/store.h"
@@ -135,6 +137,20 @@ int remove_token(const std::string& config_path, const std::string& name) {
   const auto removed = (*store)->remove_token(name);
   if (!removed) return fail(removed.error().detail);
   if (!*removed) return fail("there is no token named \"" + name + "\"");
+  return 0;
+}
+
+int set_agent_password(const std::string& config_path) {
+  std::string password;
+  std::getline(std::cin, password);
+  if (password.ends_with('\r')) password.pop_back();
+  if (password.empty()) return fail("no password was given: its line is expected on standard input");
+  auto store = open_store(config_path);
+  if (!store) return fail(store.error().detail);
+  const auto hash = hash_password(password);
+  if (!hash) return fail(hash.error().detail);
+  const auto put = (*store)->put_secret(kAgentPassword, *hash);
+  if (!put) return fail(put.error().detail);
   return 0;
 }
 

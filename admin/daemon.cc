@@ -45,9 +45,10 @@ log::Level level_of(Config::LogLevel level) {
 }  // namespace
 
 Daemon::Daemon(std::vector<std::string> command, std::string config_path, Config config,
-               std::unique_ptr<Predecessor> predecessor)
+               std::unique_ptr<Predecessor> predecessor, MakeOwnApi make_own_api)
     : command_(std::move(command)),
       config_path_(std::move(config_path)),
+      make_own_api_(std::move(make_own_api)),
       config_(std::make_shared<const Config>(std::move(config))),
       log_(level_of(config_->log.level)),
       notifier_(ServiceNotifier::from_environment()),
@@ -284,6 +285,8 @@ void Daemon::end() {
   if (predecessor_) predecessor_->stop();
   if (successor_) successor_->stop();
   // Whoever could still call somebody else goes before those it could call.
+  if (publishing_) publishing_->stop();  // what it answers belongs to the APIs
+  own_api_.reset();
   api_.reset();
   publishing_.reset();
   predecessor_.reset();
@@ -299,7 +302,7 @@ void Daemon::end() {
   log::info("stopped");
 }
 
-int run_daemon(const std::string& program, const std::string& config_path) {
+int run_daemon(const std::string& program, const std::string& config_path, const MakeOwnApi& make_own_api) {
   std::signal(SIGPIPE, SIG_IGN);
   auto predecessor = Predecessor::from_environment();
   if (!predecessor) {
@@ -316,7 +319,8 @@ int run_daemon(const std::string& program, const std::string& config_path) {
     say_faults(faults);
     return refuse(predecessor->get(), faults.front());
   }
-  Daemon daemon{{program, "run", "-c", config_path}, config_path, std::move(*config), std::move(*predecessor)};
+  Daemon daemon{
+      {program, "run", "-c", config_path}, config_path, std::move(*config), std::move(*predecessor), make_own_api};
   if (auto started = daemon.start(); !started) {
     log::error("{}", started.error().detail);
     return refuse(daemon.predecessor(), started.error().detail);

@@ -6,6 +6,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "admin/admin_api.h"
+#include "admin/admin_front.h"
 #include "admin/admin_side.h"
 #include "admin/executor.h"
 #include "admin/followed_tables.h"
@@ -28,21 +30,30 @@
 #include "proxy/default_certificate.h"
 #include "proxy/edge.h"
 #include "proxy/metrics.h"
+#include "proxy/own_host.h"
 #include "proxy/upstream/resolver.h"
 #include "tls/ticket_keys.h"
 #include "tls/trust_store.h"
 
 namespace hybridge {
 
+// Makes the API below the proxy's own name; what it is made of outlives it.
+struct OwnApiSources {
+  Publisher& publisher;
+  StateReader& reader;
+  std::function<std::shared_ptr<const Config>()> config;  // thread-safe
+};
+using MakeOwnApi = std::function<Result<std::unique_ptr<OwnApi>>(OwnApiSources)>;
+
 // Serves until TERM, INT or QUIT, or until another process has taken over; `program` is what an upgrade starts. The
 // exit status: 0, or 1 with the reason on standard error.
-int run_daemon(const std::string& program, const std::string& config_path);
+int run_daemon(const std::string& program, const std::string& config_path, const MakeOwnApi& make_own_api);
 
 class Daemon final : private Publisher::Observer, private Successor::Observer {
  public:
   // `predecessor`: the process to take over from; nullptr: there is none.
   Daemon(std::vector<std::string> command, std::string config_path, Config config,
-         std::unique_ptr<Predecessor> predecessor);
+         std::unique_ptr<Predecessor> predecessor, MakeOwnApi make_own_api);
   ~Daemon() { end(); }
 
   Result<void> start();
@@ -56,7 +67,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   Result<void> bind(ListeningSockets inherited);
   void publish_before_listening(const LoadedState& state);
   Result<void> take_over(Descriptor lock);
-  void make_api(const LoadedState& state);
+  Result<void> make_api(const LoadedState& state);
 
   void await_signal();
   void on_signal(int signal);
@@ -79,6 +90,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
 
   const std::vector<std::string> command_;
   const std::string config_path_;
+  const MakeOwnApi make_own_api_;
   std::shared_ptr<const Config> config_;  // changed by this thread only, under the mutex
   mutable std::mutex config_mutex_;       // of what stands here
   std::string upgrade_;                   // what became of the last one; "": there was none
@@ -103,6 +115,8 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   std::unique_ptr<AdminSide> admin_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<AdminApi> api_;
+  std::unique_ptr<OwnApi> own_api_;
+  std::unique_ptr<AdminFront> admin_front_;
   std::unique_ptr<Successor> successor_;
   bool is_retired_ = false;  // another process has taken over
   DefaultCertificate::Stamp certificate_stamp_;

@@ -126,13 +126,13 @@ Result<void> Daemon::start() {
   }
   if (auto bound = bind(predecessor_ ? predecessor_->take_sockets() : ListeningSockets()); !bound) return bound;
   publish_before_listening(*state);
-  if (!predecessor_) make_api(*state);
+  if (auto made = predecessor_ ? Result<void>() : make_api(*state); !made) return made;
   edge_->start();
   if (predecessor_) {
     if (auto taken = take_over(std::move(lock)); !taken) return taken;
-    make_api(*state);
+    if (auto made = make_api(*state); !made) return made;
   }
-  admin_->start(*api_);
+  admin_->start(*admin_front_);
   watch();
   log::info("hybridge {} serves with {} workers on {}", kVersion, edge_->worker_count(),
             edge_->driver() == DriverKind::kRing ? "io_uring" : "epoll");
@@ -152,7 +152,7 @@ Result<void> Daemon::take_over(Descriptor lock) {
   return reader_->reopen();
 }
 
-void Daemon::make_api(const LoadedState& state) {
+Result<void> Daemon::make_api(const LoadedState& state) {
   publishing_ = std::make_unique<Executor>("publisher");
   LiveTables& tables = followed_ ? static_cast<LiveTables&>(*followed_) : *edge_;
   publisher_ =
@@ -178,6 +178,14 @@ void Daemon::make_api(const LoadedState& state) {
       .config = [this] { return config(); },
       .upgrade = [this] { return upgrade_from(std::chrono::seconds(2)); },
   });
+  auto own_api =
+      make_own_api_({.publisher = *publisher_, .reader = *reader_, .config = [this] { return this->config(); }});
+  if (!own_api) return own_api.error();
+  own_api_ = std::move(*own_api);
+  edge_->set_own_api(*own_api_);
+  admin_front_ = std::make_unique<AdminFront>(
+      *api_, *own_api_, [this](std::function<void()> work) { admin_->loop().post(std::move(work)); });
+  return {};
 }
 
 }  // namespace hybridge

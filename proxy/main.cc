@@ -2,12 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "admin/client_commands.h"
 #include "admin/commands.h"
 #include "admin/daemon.h"
+#include "admin/press_api/press_api.h"
 #include "admin/state_commands.h"
 #include "base/version.h"
 
@@ -20,6 +23,14 @@ std::string program_of(const std::string& name) {
   std::error_code unknown;
   if (name.find('/') != std::string::npos) return std::filesystem::absolute(name, unknown).string();
   return std::filesystem::read_symlink("/proc/self/exe", unknown).string();
+}
+
+// What is below /agent/ of the proxy's own name.
+hybridge::Result<std::unique_ptr<hybridge::OwnApi>> make_press_api(hybridge::OwnApiSources sources) {
+  auto api = hybridge::PressApi::make(
+      {.publisher = sources.publisher, .reader = sources.reader, .config = std::move(sources.config)});
+  if (!api) return api.error();
+  return std::unique_ptr<hybridge::OwnApi>(std::move(*api));
 }
 
 CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& purpose, std::string& config) {
@@ -36,7 +47,7 @@ int main(int argc, char** argv) {
   std::string config = kDefaultConfig;
 
   add_command(app, "run", "serve until SIGTERM", config)->callback([&] {
-    status = hybridge::run_daemon(program_of(argv[0]), config);
+    status = hybridge::run_daemon(program_of(argv[0]), config, make_press_api);
   });
   add_command(app, "check", "check configuration and stored state", config)->callback([&] {
     status = hybridge::check(config);
@@ -90,6 +101,9 @@ add_command(*token, "list", "names and roles", config)->callback([&] { status = 
 auto* remove = add_command(*token, "remove", "from now on it opens nothing", config);
 remove->add_option("NAME", name, "as it was added")->required();
 remove->callback([&] { status = hybridge::remove_token(config, name); });
+
+add_command(app, "agent-password", "store the hash of the press API's password, read on standard input", config)
+    ->callback([&] { status = hybridge::set_agent_password(config); });
 
 CLI11_PARSE(app, argc, argv);
 return status;

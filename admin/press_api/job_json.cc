@@ -1,0 +1,110 @@
+#include "admin/press_api/job_json.h"
+
+#include <array>
+#include <cstdio>
+#include <ctime>
+
+#include "routing/json_reader.h"
+
+namespace hybridge {
+
+namespace {
+constexpr std::array<std::string_view, 4> kStatuses = {"Pending", "Running", "Success", "Failure"};
+constexpr std::int64_t kStepIds = 1'000;  // a job's steps have ids of their own, which nobody asks by
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+// `end`, `duration` and `start`: a job takes no time to speak of, but to be live.
+std::string times_of(const JobRecord& job, bool has_ended) {
+  const auto at = quoted(job_time(job.at));
+  return ",\"duration\":" + std::string(has_ended ? "\"00:00:00.000000\"" : "null") +
+         ",\"end\":" + (has_ended ? at : "null");
+}
+
+std::string write_step(const JobRecord& job, std::size_t index, JobStatus status) {
+  const bool is_last = index + 1 == job.steps.size();
+  const bool has_ended = status != JobStatus::kRunning;
+  return R"({"commands":[],"data":)" + (is_last ? job.data : "{}") + times_of(job, has_ended) +
+         ",\"id\":" + std::to_string(job.id * kStepIds + static_cast<std::int64_t>(index) + 1) +
+         ",\"name\":" + quoted(job.steps[index]) + ",\"start\":" + quoted(job_time(job.at)) + ",\"status\":\"" +
+         std::string(to_string(status)) + "\"}";
+}
+
+// Of the steps of a job that is not done, the last is not.
+JobStatus status_of_step(const JobRecord& job, std::size_t index, JobStatus status) {
+  return index + 1 == job.steps.size() ? status : JobStatus::kSuccess;
+}
+
+template <class Write>
+std::string list_of(const std::vector<JobRecord>& jobs, const Write& write) {
+  std::string out = "[";
+  for (const auto& job : jobs) {
+    if (&job != jobs.data()) out += ',';
+    out += write(job);
+  }
+  return out += ']';
+}
+}  // namespace
+
+std::string_view to_string(JobStatus status) {
+  return kStatuses[static_cast<std::size_t>(status)];
+}
+
+JobStatus status_of(const JobRecord& job, std::uint64_t live_revision) {
+  if (job.failed) return JobStatus::kFailure;
+  return job.revision <= live_revision ? JobStatus::kSuccess : JobStatus::kRunning;
+}
+
+std::string job_time(std::int64_t unix_microseconds) {
+  constexpr std::int64_t kSecond = 1'000'000;
+  const auto moment = static_cast<std::time_t>(unix_microseconds / kSecond);
+  std::tm parts{};
+  gmtime_r(&moment, &parts);
+  std::array<char, 32> text{};
+  const auto length = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
+  std::array<char, 16> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%06d", static_cast<int>(unix_microseconds % kSecond));
+  return std::string(text.data(), length) + fraction.data();
+}
+
+std::string write_job(const JobRecord& job, std::uint64_t live_revision) {
+  const auto status = status_of(job, live_revision);
+  const auto at = quoted(job_time(job.at));
+  std::string out = "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : quoted(job.agent_job_id)) +
+                    R"(,"commands":[],"data":)" + job.data + times_of(job, status != JobStatus::kRunning) +
+                    ",\"enqueue\":" + at + ",\"id\":" + std::to_string(job.id) + ",\"name\":" + quoted(job.name) +
+                    ",\"start\":" + at + ",\"status\":\"" + std::string(to_string(status)) + "\",\"steps\":[";
+  for (std::size_t i = 0; i < job.steps.size(); ++i) {
+    if (i != 0) out += ',';
+    out += write_step(job, i, status_of_step(job, i, status));
+  }
+  return out += "]}";
+}
+
+std::string write_jobs(const std::vector<JobRecord>& jobs, std::uint64_t live_revision) {
+  return list_of(jobs, [&](const JobRecord& job) { return write_job(job, live_revision); });
+}
+
+std::string write_job_summaries(const std::vector<JobRecord>& jobs, std::uint64_t live_revision) {
+  return list_of(jobs, [&](const JobRecord& job) {
+    const auto status = status_of(job, live_revision);
+    const auto at = quoted(job_time(job.at));
+    return "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : quoted(job.agent_job_id)) +
+           ",\"end\":" + (status == JobStatus::kRunning ? "null" : at) + ",\"id\":" + std::to_string(job.id) +
+           ",\"name\":" + quoted(job.name) + ",\"start\":" + at + ",\"status\":\"" + std::string(to_string(status)) +
+           "\"}";
+  });
+}
+
+std::string write_job_names(const std::vector<JobRecord>& jobs) {
+  return list_of(jobs, [](const JobRecord& job) {
+    return R"({"agent_job_id":null,"end":null,"id":)" + std::to_string(job.id) + ",\"name\":" + quoted(job.name) +
+           R"(,"start":null,"status":null})";
+  });
+}
+
+}  // namespace hybridge

@@ -1,0 +1,156 @@
+#include "admin/press_api/press_api.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+
+#include "admin/api_stream.h"
+#include "admin/press_api/press_routes.h"
+#include "admin/problem.h"
+#include "base/process_log.h"
+#include "proxy/http/error_page.h"
+
+namespace hybridge {
+
+namespace json = boost::json;
+
+namespace {
+constexpr std::string_view kPrefix = "/agent";
+constexpr std::string_view kProblem = "application/problem+json";
+constexpr std::size_t kMostJobIdBytes = 140;  // what the control plane's own field holds
+
+std::int64_t unix_microseconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+// The path below /agent; slashes that follow each other are one, as they are to nginx.
+std::string path_of(std::string_view path) {
+  std::string out;
+  for (const char c : path.substr(kPrefix.size())) {
+    if (c != '/' || !out.ends_with('/')) out += c;
+  }
+  return out.empty() ? "/" : out;
+}
+
+// The control plane looks for `error`, a list of lines; ours stands beside it.
+ApiAnswer in_words_of_press(ApiAnswer answer) {
+  if (answer.content_type != kProblem) return answer;
+  answer.content_type = "application/json";
+  auto problem = json::parse(answer.body).as_object();
+  json::array lines = {problem["detail"]};
+  if (const auto* faults = problem.if_contains("faults")) {
+    for (const auto& fault : faults->as_array()) {
+      lines.emplace_back(std::string(fault.at("path").as_string()) + ": " +
+                         std::string(fault.at("message").as_string()));
+    }
+  }
+  problem["error"] = std::move(lines);
+  answer.body = json::serialize(problem);
+  return answer;
+}
+
+PressAdmission::Caller caller_of(const OwnApi::Call& call) {
+  const auto& client = call.stream.client();
+  PressAdmission::Caller caller;
+  caller.address = call.client;
+  caller.is_socket = client.peer.is_unix();
+  caller.is_private = client.is_tls || client.direct_peer.is_loopback();
+  caller.authorization = std::string(call.stream.request().headers.value(http::HeaderId::kAuthorization));
+  return caller;
+}
+
+// The answer of nobody who refuses.
+ApiAnswer admitted() {
+  ApiAnswer answer;
+  answer.status = 0;
+  return answer;
+}
+
+ApiAnswer too_large() {
+  return problem(413, "body_too_large",
+                 "the body has more than " + std::to_string(PressApi::kBodyBytes) + " bytes, the most here");
+}
+}  // namespace
+
+Result<std::unique_ptr<PressApi>> PressApi::make(Sources sources) {
+  auto book = JobBook::open(sources.reader);
+  if (!book) return book.error();
+  const auto password = sources.reader.secret(kAgentPassword);
+  if (!password && !sources.config()->server_name.empty()) {
+    log::warn("the control plane's API lets nobody in: no password is stored (`hybridge agent-password` does it)");
+  }
+  return std::unique_ptr<PressApi>(new PressApi(std::move(sources), std::move(*book)));
+}
+
+PressApi::PressApi(Sources sources, std::unique_ptr<JobBook> book)
+    : book_(std::move(book)),
+      runner_(sources.publisher, sources.reader, *book_, sources.now ? sources.now : unix_microseconds),
+      admission_(sources.reader, sources.steady_now ? sources.steady_now : Clock::now) {
+  add_job_routes(routes_, runner_);
+  add_press_inquiry_routes(routes_, {sources.publisher, *book_, std::move(sources.config)});
+}
+
+PressApi::~PressApi() {
+  admission_.stop();
+  executor_.stop();
+}
+
+Task<void> PressApi::serve(Call call) {
+  auto answered = co_await answer(call);
+  auto& stream = call.stream;
+  if (stream.is_gone() || stream.is_head_sent()) {
+    stream.reset(Reason::kClientGone);
+    co_return;
+  }
+  answered = in_words_of_press(std::move(answered));
+  if (!call.request_id.empty()) answered.headers.emplace_back("X-Request-ID", call.request_id);
+  co_await write_answer(stream, answered);
+}
+
+Task<ApiAnswer> PressApi::answer(Call& call) {
+  if (const auto& fault = call.stream.fault()) {
+    co_return problem(http::status_of(fault->reason), code(fault->reason), fault->detail);
+  }
+  if (executor_.queued() >= kMostQueued) {
+    auto busy = problem(503, code(Reason::kServerBusy), "too many calls are waiting");
+    busy.headers.emplace_back("Retry-After", "2");
+    co_return busy;
+  }
+  // Before anything else: who does not know the password does not learn what paths there are.
+  ApiWork admit = [this, caller = caller_of(call)](const Answered& done) {
+    admission_.admit(caller,
+                     [done](std::optional<ApiAnswer> refusal) { done(refusal ? std::move(*refusal) : admitted()); });
+  };
+  auto refusal = co_await run_on(executor_, std::move(admit), call.post);
+  if (refusal.status != 0) co_return refusal;
+
+  const auto& head = call.stream.request();
+  const auto path = path_of(head.path());
+  auto match = match_route(routes_, head.method, path);
+  if (!match.route) co_return std::move(match.refusal);
+  auto request = std::make_shared<ApiRequest>();
+  request->parameters = std::move(match.parameters);
+  request->action = std::string(head.method_name) + " " + std::string(kPrefix) + path;
+  request->who = "press";
+  request->agent_job_id = field_of(head, "X-Agent-Job-Id");
+  if (request->agent_job_id.size() > kMostJobIdBytes) {
+    co_return problem(400, "bad_job_id", "X-Agent-Job-Id has more than " + std::to_string(kMostJobIdBytes) + " bytes");
+  }
+  auto answered = co_await run(call, *match.route, std::move(request));
+  co_return answered;
+}
+
+Task<ApiAnswer> PressApi::run(Call& call, const ApiRoute& route, std::shared_ptr<ApiRequest> request) {
+  if (route.body_limit > 0) {
+    auto body = co_await read_body(call.stream, route.body_limit);
+    if (!body && body.error().reason == Reason::kBodyTooLarge) co_return too_large();
+    if (!body) co_return problem(http::status_of(body.error().reason), code(body.error().reason), body.error().detail);
+    request->body = std::move(*body);
+  }
+  ApiWork work = [&route, request](Answered done) { route.run(*request, std::move(done)); };
+  auto answered = co_await run_on(executor_, std::move(work), call.post);
+  co_return answered;
+}
+
+}  // namespace hybridge
