@@ -33,15 +33,16 @@ def merged(base: dict, changes: dict) -> dict:
 
 
 def run_command(
-    *words, config: pathlib.Path | None = None, seconds: float = 30, env: dict | None = None
+    *words, config: pathlib.Path | None = None, seconds: float = 30, env: dict | None = None, given: str = ""
 ) -> subprocess.CompletedProcess:
+    """`given` is what it reads on standard input."""
     argv = [str(BINARY), *words] + (["-c", str(config)] if config else [])
     return subprocess.run(
         argv,
         capture_output=True,
         text=True,
         timeout=seconds * SLOWNESS,
-        stdin=subprocess.DEVNULL,
+        input=given,
         env={**os.environ, **(env or {})},
     )
 

@@ -86,8 +86,8 @@ class OriginConnection:
 
 
 class ScriptedOrigin:
-    def __init__(self, script=None, tls: ssl.SSLContext | None = None):
-        self.endpoint = free_endpoint()
+    def __init__(self, script=None, tls: ssl.SSLContext | None = None, endpoint: tuple[str, int] | None = None):
+        self.endpoint = endpoint or free_endpoint()
         self.script = script or answering(ok(b"scripted"))
         self.changed = threading.Condition()
         self.requests: list[Message] = []  # complete ones of all connections, in the order they were complete
@@ -182,6 +182,16 @@ class ScriptedOrigin:
 
 def ok(body: bytes = b"ok", headers: bytes = b"", status: bytes = b"200 OK") -> bytes:
     return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), headers, body)
+
+
+def telling(name: str):
+    """Answers with its own name, what it was asked and for whom."""
+
+    def script(connection: OriginConnection) -> None:
+        while (request := connection.read_request()) is not None:
+            connection.send(ok(name.encode() + b" " + request.target + b" " + request.get("host", b"")))
+
+    return script
 
 
 def answering(*answers: bytes, then: str = "keep"):
