@@ -25,7 +25,9 @@ DownstreamSettings settings() {
 }  // namespace
 
 AdminSide::AdminSide(const Config& config)
-    : config_(config.admin), limits_(kConnections, kConnections, {}), downstream_(loop_, settings(), limits_, *this) {}
+    : config_(config.admin),
+      limits_({.connections = kConnections, .connections_per_address = kConnections}),
+      downstream_(loop_, settings(), limits_, *this) {}
 
 AdminSide::~AdminSide() {
   stop();

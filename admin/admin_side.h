@@ -13,7 +13,7 @@
 #include "io/listening_sockets.h"
 #include "io/loop.h"
 #include "proxy/config.h"
-#include "proxy/downstream/connection_limits.h"
+#include "proxy/downstream/client_limits.h"
 #include "proxy/downstream/downstream.h"
 #include "proxy/downstream/listener.h"
 
@@ -41,13 +41,13 @@ class AdminSide final : private DownstreamObserver {
   void on_opened() override {}
   void on_tunnel() override {}
   void on_closed(bool) override {}
-  void on_refused(Reason) override {}
+  void on_refused(const Address&, const Error&) override {}
   void on_handshake(std::string_view, bool, Reason) override {}
   void on_accept_failed(int error) override;
 
   Config::Admin config_;
   Loop loop_;
-  ConnectionLimits limits_;
+  ClientLimits limits_;
   Downstream downstream_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   ListeningSockets::Names listening_;

@@ -25,8 +25,7 @@ bool same_until_restart(const Config& now, const Config& next) {
   return now.workers == next.workers && now.io == next.io && now.state_dir == next.state_dir &&
          now.listen == next.listen && now.admin == next.admin && now.access_log == next.access_log &&
          now.tls == next.tls && now.upstream.tls == next.upstream.tls && now.upstream.dns == next.upstream.dns &&
-         now.limits.connections == next.limits.connections &&
-         now.limits.connections_per_address == next.limits.connections_per_address;
+         now.limits.memory == next.limits.memory && now.rate_limits.memory == next.rate_limits.memory;
 }
 
 log::Level level_of(Config::LogLevel level) {
@@ -91,6 +90,7 @@ void Daemon::on_signal(int signal) {
 
 void Daemon::watch() {
   const auto stalled = edge_->longest_stall();
+  edge_->look_at_memory();
   if (stalled < std::chrono::seconds(10) && !is_retired_) notifier_.alive();
   if (tickets_->rotate(Clock::now())) edge_->publish(tickets_->keys());
   if (is_retired_) {
@@ -138,8 +138,8 @@ void Daemon::reload() {
   }
   if (!same_until_restart(*config_, *config)) {
     log::warn(
-        "workers, io, state_dir, listen, admin, access_log, tls, upstream.tls, upstream.dns and the limits on "
-        "connections change at the next start only");
+        "workers, io, state_dir, listen, admin, access_log, tls, upstream.tls, upstream.dns, limits.memory and "
+        "rate_limits.memory change at the next start only");
   }
   auto next = std::make_shared<const Config>(std::move(*config));
   auto standing = make_standing(next);

@@ -98,7 +98,7 @@ void Daemon::publish_before_listening(const LoadedState& state) {
   edge_->publish(std::make_shared<const CertificateTable>(state.certificates), {});
   edge_->publish(snapshot, {});
   if (predecessor_) followed_ = std::make_unique<FollowedTables>(*edge_, *predecessor_, snapshot);
-  tickets_.emplace(Clock::now(), config_->tls.ticket_rotation, std::chrono::hours(24),
+  tickets_.emplace(Clock::now(), config_->tls.ticket_rotation, config_->tls.ticket_lifetime,
                    predecessor_ ? predecessor_->offer().ticket_keys : std::vector<TicketKeyring::Aged>{});
   edge_->publish(tickets_->keys());
 }
@@ -165,6 +165,7 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       .certificates = [this] { return publisher_->tip().certificates->size(); },
       .expiring = [this](std::size_t most) { return expiring(most); },
       .access_log_dropped = [this] { return access_log_->dropped(); },
+      .rate_limits_forgotten = [this] { return edge_->rate_limits_forgotten(); },
   });
   std::promise<void> loaded;
   publisher_->publish_loaded([&loaded] { loaded.set_value(); });

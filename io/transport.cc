@@ -1,7 +1,9 @@
 #include "io/transport.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +22,8 @@ constexpr std::size_t kSendDirectly = 4 * 1024;
 // This much queued is sent without waiting for the end of the turn, while it is warm in the cache.
 constexpr std::size_t kFlushAt = 64 * 1024;
 constexpr std::size_t kRecordBytes = 16 * 1024;
+// A client needs a twentieth of this; more is somebody who fills memory before anybody knows him.
+constexpr std::size_t kHandshakeBytes = 64 * 1024;
 static_assert(kRecordBytes <= Chunk::kBytes);
 }  // namespace
 
@@ -158,6 +162,12 @@ void Transport::finish_shutdown() {
   ::shutdown(descriptor_, SHUT_WR);
 }
 
+std::uint64_t Transport::bytes_taken() const {
+  int queued = 0;
+  if (!is_open() || ::ioctl(descriptor_, SIOCOUTQ, &queued) < 0) return bytes_sent_;
+  return bytes_sent_ - std::min(bytes_sent_, static_cast<std::uint64_t>(queued));
+}
+
 void Transport::close() {
   if (ReadyHook::is_linked()) ReadyHook::unlink();
   if (FlushHook::is_linked()) FlushHook::unlink();
@@ -233,6 +243,8 @@ void Transport::advance_handshake() {
     case TlsEngine::Step::kNeedsInput:
       if (at_end_)
         return fail(make_error(Reason::kBadHandshake, "the peer closed the connection during the handshake"));
+      if (!is_client_ && bytes_received_ - kept_.size() > kHandshakeBytes)
+        return fail(make_error(Reason::kBadHandshake, "the handshake is larger than 64 KiB"));
       want_input(true);
       return;
     case TlsEngine::Step::kNeedsCertificate:

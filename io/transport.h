@@ -69,6 +69,8 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
 
   void write(std::span<const std::uint8_t> bytes);
   std::size_t pending_output() const { return output_.size() + staged_size_; }
+  // Of bytes_sent(), what the peer's kernel has acknowledged: what went on, however much the kernels buffer. Asks ours.
+  std::uint64_t bytes_taken() const;
   TimePoint last_progress() const { return last_progress_; }  // when the peer last took output
   void flush();                                               // now, instead of at the end of the turn
   void shutdown_output();                                     // FIN (with TLS: close_notify first) behind all output

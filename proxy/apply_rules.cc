@@ -1,7 +1,6 @@
 #include "proxy/apply_rules.h"
 
-#include <chrono>
-
+#include "proxy/apply_limits.h"
 #include "proxy/http/normal_path.h"
 #include "proxy/worker.h"
 
@@ -30,19 +29,13 @@ Result<void> apply(Exchange& exchange, const Rule& rule, std::string_view path) 
     ruled.status = redirect->status;
     ruled.location = destination(exchange, rule, path);
     return make_error(Reason::kRuleRedirect);
-  } else if (const auto* limit = std::get_if<RuleLimit>(&rule.action); limit && !exchange.route.site.empty()) {
-    const auto wait =
-        exchange.worker.rate_limits().refuse(rule, *limit, exchange.route.site, exchange.worker.loop().now());
-    if (!wait) return {};
-    ruled.retry_after = std::chrono::ceil<std::chrono::seconds>(*wait);
-    return make_error(Reason::kRuleLimited, "the site takes " + std::to_string(limit->requests) + " such requests in " +
-                                                std::to_string(limit->seconds) + " s");
+  } else if (const auto* limit = std::get_if<RuleLimit>(&rule.action)) {
+    return apply_limit(exchange, rule, *limit);
   }
   return {};
 }
-}  // namespace
 
-Result<void> apply_rules(Exchange& exchange) {
+Result<void> apply_matching(Exchange& exchange) {
   auto* matcher = exchange.worker.rules();
   if (!matcher) return {};
   const auto& request = exchange.request();
@@ -61,6 +54,14 @@ Result<void> apply_rules(Exchange& exchange) {
     if (auto applied = apply(exchange, *rule, path); !applied) return applied;
   }
   return {};
+}
+}  // namespace
+
+Result<void> apply_rules(Exchange& exchange) {
+  auto outcome = apply_matching(exchange);
+  if (outcome) outcome = apply_configured_limits(exchange);
+  tell_limit(exchange);
+  return outcome;
 }
 
 }  // namespace hybridge

@@ -69,8 +69,15 @@ void read_networks(ConfigSection& section, const char* key, std::vector<Network>
 void read_listen(ConfigSection& section, Config::Listen& listen) {
   read_addresses(section, "https", listen.https);
   read_addresses(section, "http", listen.http);
+  read_addresses(section, "proxy_protocol", listen.proxy_protocol);
   if (listen.https.empty() && listen.http.empty())
     section.refuse("https", "and listen.http are empty: nothing listens");
+  for (const auto& address : listen.proxy_protocol) {
+    const auto is_in = [&](const auto& list) { return std::find(list.begin(), list.end(), address) != list.end(); };
+    if (!is_in(listen.https) && !is_in(listen.http)) {
+      section.refuse("proxy_protocol", address.to_string() + " is neither in listen.https nor in listen.http");
+    }
+  }
   for (const auto& address : listen.http) {
     if (address.port() != 0 && std::find(listen.https.begin(), listen.https.end(), address) != listen.https.end()) {
       section.refuse("http", address.to_string() + " is in listen.https too");
@@ -109,7 +116,11 @@ void read_limits(ConfigSection& section, Config::Limits& limits) {
   section.count("requests_per_connection", limits.requests_per_connection, {1, 1'000'000'000});
   section.count_or_auto("connections", limits.connections, {10, 10'000'000});
   section.count("connections_per_address", limits.connections_per_address, {1, 10'000'000});
+  section.count("requests_per_address", limits.requests_per_address, {1, 10'000'000});
+  section.count("handshakes_per_address", limits.handshakes_per_address, {0, 1'000'000});
   section.count("handshakes", limits.handshakes, {1, 1'000'000});
+  section.size("min_rate", limits.min_rate, {0, 1 * kMiB});
+  section.size_or_auto("memory", limits.memory, {64 * kMiB, 1024 * 1024 * kMiB});
   section.size("upstream_header_bytes", limits.upstream_header_bytes, {1 * kKiB, 1 * kMiB});
   section.count("upstream_connections", limits.upstream_connections, {1, 100'000});
   section.count("upstream_waiting", limits.upstream_waiting, {0, 1'000'000});
@@ -117,6 +128,21 @@ void read_limits(ConfigSection& section, Config::Limits& limits) {
   if (limits.target_bytes > limits.header_bytes) {
     section.refuse("target_bytes", "is more than limits.header_bytes, of which the target is a part");
   }
+}
+
+void read_rate_limit(ConfigSection& section, RuleLimit& limit) {
+  section.count("requests", limit.requests, {0, 1'000'000});
+  section.choice<std::uint32_t>("per", limit.seconds, {{"second", 1}, {"minute", 60}, {"hour", 3600}});
+  section.count("burst", limit.burst, {0, 1'000'000});
+  section.boolean("dry_run", limit.dry_run);
+}
+
+void read_rate_limits(ConfigSection& section, Config::RateLimits& limits) {
+  section.section("per_address", [&](ConfigSection& inner) { read_rate_limit(inner, limits.per_address); });
+  section.section("per_site", [&](ConfigSection& inner) { read_rate_limit(inner, limits.per_site); });
+  section.section("per_address_and_site",
+                  [&](ConfigSection& inner) { read_rate_limit(inner, limits.per_address_and_site); });
+  section.size("memory", limits.memory, {64 * Config::kKiB, 1024 * Config::kMiB});
 }
 
 void read_timeouts(ConfigSection& section, Config::Timeouts& timeouts) {
@@ -209,10 +235,15 @@ void read_root(ConfigSection& root, Config& config) {
   root.section("tls", [&](ConfigSection& section) {
     read_tls_version(section, config.tls.min_version);
     section.text("ciphers", config.tls.ciphers);
-    section.duration("ticket_rotation", config.tls.ticket_rotation, {seconds{60}, hours{24 * 7}});
+    section.duration("ticket_rotation", config.tls.ticket_rotation, {seconds{1}, hours{24 * 7}});
+    section.duration("ticket_lifetime", config.tls.ticket_lifetime, {seconds{1}, hours{24 * 7}});  // RFC 8446 4.6.1
   });
   read_networks(root, "trusted_proxies", config.trusted_proxies);
+  if (config.trusted_proxies.empty() && !config.listen.proxy_protocol.empty()) {
+    root.refuse("trusted_proxies", "is empty, but listen.proxy_protocol needs to know who may send a PROXY header");
+  }
   root.section("limits", [&](ConfigSection& section) { read_limits(section, config.limits); });
+  root.section("rate_limits", [&](ConfigSection& section) { read_rate_limits(section, config.rate_limits); });
   root.section("timeouts", [&](ConfigSection& section) { read_timeouts(section, config.timeouts); });
   root.duration("shutdown_timeout", config.shutdown_timeout, {milliseconds{0}, hours{24}});
   root.duration("upgrade_timeout", config.upgrade_timeout, {seconds{1}, hours{1}});
@@ -225,8 +256,8 @@ void read_root(ConfigSection& root, Config& config) {
 
 auto compared(const Config& c) {
   return std::tie(c.workers, c.io, c.state_dir, c.domain, c.server_name, c.server_header, c.listen, c.redirect_to_https,
-                  c.admin, c.default_certificate, c.tls, c.trusted_proxies, c.limits, c.timeouts, c.shutdown_timeout,
-                  c.upgrade_timeout, c.upstream, c.holds, c.access_log, c.log, c.pages_dir);
+                  c.admin, c.default_certificate, c.tls, c.trusted_proxies, c.limits, c.rate_limits, c.timeouts,
+                  c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.holds, c.access_log, c.log, c.pages_dir);
 }
 
 }  // namespace

@@ -4,16 +4,19 @@
 // milliseconds, sizes bytes. Syntax and ranges are checked here; whether files exist is check_files()'s question.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "io/address.h"
+#include "routing/rule.h"
 
 namespace hybridge {
 
@@ -31,6 +34,7 @@ struct Config {
   struct Listen {
     std::vector<Address> https = every_address(443);
     std::vector<Address> http = every_address(80);
+    std::vector<Address> proxy_protocol;  // those of both on which every connection begins with a PROXY header
 
     friend bool operator==(const Listen&, const Listen&) = default;
   };
@@ -53,6 +57,7 @@ struct Config {
     TlsVersion min_version = TlsVersion::kTls12;
     std::string ciphers;  // of TLS 1.2, an OpenSSL list; empty: Mozilla's intermediate list
     Duration ticket_rotation = std::chrono::hours{8};
+    Duration ticket_lifetime = std::chrono::hours{24};  // no session is resumed by an older one
 
     friend bool operator==(const Tls&, const Tls&) = default;
   };
@@ -65,13 +70,32 @@ struct Config {
     std::uint32_t requests_per_connection = 10'000;
     std::uint32_t connections = kAuto;                // downstream, of the process; auto: by the descriptors allowed
     std::uint32_t connections_per_address = 1'000;    // IPv6: a /64; never loopback or trusted_proxies
+    std::uint32_t requests_per_address = 500;         // under way, as above; tunnels are none
+    std::uint32_t handshakes_per_address = 100;       // a second, as above; 0: any number
     std::uint32_t handshakes = 512;                   // TLS handshakes under way, per worker
+    std::uint64_t min_rate = 240;                     // bytes a second of a client that is waited for; 0: any
+    std::uint64_t memory = kAuto;                     // of the process; beyond it nobody new is taken in
     std::uint64_t upstream_header_bytes = 64 * kKiB;  // of an upstream's response head
     std::uint32_t upstream_connections = 512;         // in use, per server and worker
     std::uint32_t upstream_waiting = 1'024;           // requests waiting for one, per server and worker
     std::uint32_t upstream_site_share = 50;           // percent of the two above that one site may take
 
     friend bool operator==(const Limits&, const Limits&) = default;
+  };
+
+  struct RateLimits {  // for every request to a site; `requests` 0: there is none. Rules say more for some
+    RuleLimit per_address{.by = RuleLimit::By::kAddress};
+    RuleLimit per_site{.by = RuleLimit::By::kSite};
+    RuleLimit per_address_and_site{.by = RuleLimit::By::kBoth};
+    std::uint64_t memory = 8 * kMiB;  // for all that is counted
+
+    // As clients are told them.
+    std::array<std::pair<std::string_view, const RuleLimit*>, 3> all() const {
+      return {
+          {{"per_address", &per_address}, {"per_site", &per_site}, {"per_address_and_site", &per_address_and_site}}};
+    }
+
+    friend bool operator==(const RateLimits&, const RateLimits&) = default;
   };
 
   struct Timeouts {
@@ -167,6 +191,7 @@ struct Config {
   Tls tls;
   std::vector<Network> trusted_proxies;
   Limits limits;
+  RateLimits rate_limits;
   Timeouts timeouts;
   Duration shutdown_timeout = std::chrono::seconds{30};
   Duration upgrade_timeout = std::chrono::seconds{60};  // for a new process to take over

@@ -161,6 +161,22 @@ void ConfigSection::count_or_auto(const char* key, std::uint32_t& value, Range<s
   value = static_cast<std::uint32_t>(*number);
 }
 
+void ConfigSection::size_or_auto(const char* key, std::uint64_t& bytes, Range<std::uint64_t> range) {
+  std::string text;
+  const auto* entry = scalar(key, text, "a size, such as 512M or 4G, or auto");
+  if (!entry) return;
+  if (text == "auto") {
+    bytes = 0;
+    return;
+  }
+  const auto value = parse_quantity(text, kSizes);
+  if (!value) return fault(*entry, '"' + text + "\" is neither a size (such as 512M or 4G) nor auto");
+  if (*value < range.min || *value > range.max) {
+    return fault(*entry, text + out_of_range(range.min, range.max, kSizes) + ", or auto");
+  }
+  bytes = *value;
+}
+
 void ConfigSection::boolean(const char* key, bool& value) {
   std::string text;
   const auto* entry = scalar(key, text, "true or false");

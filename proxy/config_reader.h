@@ -58,6 +58,7 @@ class ConfigSection {
   void duration(const char* key, std::chrono::milliseconds& value, Range<std::chrono::milliseconds> range);
   void count(const char* key, std::uint32_t& value, Range<std::uint32_t> range);
   void count_or_auto(const char* key, std::uint32_t& value, Range<std::uint32_t> range);  // auto: 0
+  void size_or_auto(const char* key, std::uint64_t& bytes, Range<std::uint64_t> range);   // auto: 0
   void boolean(const char* key, bool& value);
   void text(const char* key, std::string& value);  // one line, without control characters
 

@@ -65,6 +65,7 @@ ExchangeClass class_of(Reason reason) {
     case Reason::kDeactivated:
     case Reason::kRuleDenied:
     case Reason::kRuleLimited:
+    case Reason::kRateLimited:
       return ExchangeClass::kPage;
     case Reason::kOwnPage:
     case Reason::kOwnApi:
@@ -90,6 +91,10 @@ ExchangeClass class_of(Reason reason) {
     case Reason::kClientGone:
     case Reason::kBadHandshake:
     case Reason::kHandshakeTimeout:
+    case Reason::kBadProxyHeader:
+    case Reason::kMisdirected:
+    case Reason::kTooManyRequestsFromAddress:
+    case Reason::kTooManyHandshakesFromAddress:
       return ExchangeClass::kClient;
     default:
       return ExchangeClass::kError;

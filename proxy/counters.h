@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "proxy/exchange_record.h"
+#include "routing/rule.h"
 
 namespace hybridge {
 
@@ -127,6 +128,9 @@ class alignas(64) WorkerCounters {
   void upstream_waiting_changed(std::int64_t by) { upstream_waiting.add(by); }
   void server_seen(std::string_view server, bool up, std::uint64_t steady_ms);
   void server_removed(std::string_view server);
+  void rate_limited(RuleLimit::By by, bool dry_run) {
+    rate_limited_requests[static_cast<std::size_t>(by)][dry_run].add();
+  }
   void stalled(std::int64_t microseconds) { stalls.observe(microseconds); }
 
   // For anybody; newest first.
@@ -145,9 +149,10 @@ class alignas(64) WorkerCounters {
   std::array<std::array<Counter, kStatuses>, kExchangeClasses> requests;  // by class and status; 0: none sent
   std::array<Counter, kReasons> requests_by_reason;
   Gauge requests_in_flight;
-  DurationHistogram request_duration;   // without tunnels, without hold time
-  DurationHistogram upstream_duration;  // without tunnels
-  Counter rule_errors;                  // searches of rules that memory did not suffice for
+  DurationHistogram request_duration;                           // without tunnels, without hold time
+  DurationHistogram upstream_duration;                          // without tunnels
+  std::array<std::array<Counter, 2>, 3> rate_limited_requests;  // by whose they are counted; refused, or in a dry run
+  Counter rule_errors;                                          // searches of rules that memory did not suffice for
   Counter request_body_bytes;
   Counter response_body_bytes;
   std::array<std::array<Gauge, kProtocols>, kSides> connections;

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -26,8 +27,14 @@ std::uint64_t descriptor_limit() {
   return limit.rlim_cur;
 }
 
-std::function<bool(const Address&)> trusted(const std::shared_ptr<const Config>& config) {
-  return [config](const Address& peer) { return config->is_trusted_proxy(peer); };
+ClientLimits::Settings limits_of(const Config& config) {
+  // An eighth of the descriptors stays for what is under way: its legs to servers, files, the admin side.
+  const auto descriptors = std::min<std::uint64_t>(descriptor_limit(), std::numeric_limits<std::uint32_t>::max());
+  return {.connections = Edge::connections_of(config),
+          .connections_per_address = config.limits.connections_per_address,
+          .requests_per_address = config.limits.requests_per_address,
+          .handshakes_per_address = config.limits.handshakes_per_address,
+          .descriptors = static_cast<std::uint32_t>(descriptors - descriptors / 8)};
 }
 }  // namespace
 
@@ -52,8 +59,9 @@ DriverKind Edge::driver_of(const Config& config) {
 Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
     : standing_(std::move(standing)),
       driver_(driver_of(*standing_.config)),
-      limits_(connections_of(*standing_.config), standing_.config->limits.connections_per_address,
-              trusted(standing_.config)) {
+      limits_(limits_of(*standing_.config)),
+      memory_(standing_.config->limits.memory),
+      rate_limits_(standing_.config->rate_limits.memory) {
   const Worker::Shared of_workers{.limits = limits_,
                                   .resolver = shared.resolver,
                                   .access_log = shared.access_log,
@@ -78,6 +86,8 @@ Result<Address> Edge::listen(const Address& address, bool is_https, ListeningSoc
   if (adopted.empty()) {
     if (auto is_free = Acceptor::check_free(address); !is_free) return is_free.error();
   }
+  const auto& behind = standing_.config->listen.proxy_protocol;
+  const bool is_behind_proxy = std::find(behind.begin(), behind.end(), address) != behind.end();
   // With port 0 the first worker's socket finds the port that the others share. Of inherited sockets each is accepted
   // from, or who waits there would wait for ever: some workers may have two.
   Address bound = address;
@@ -85,7 +95,7 @@ Result<Address> Edge::listen(const Address& address, bool is_https, ListeningSoc
     const auto descriptor = i < adopted.size() ? Result<int>(adopted[i].release()) : Acceptor::listen(bound);
     if (!descriptor) return descriptor.error();
     listening.second.push_back(*descriptor);
-    bound = workers_[i % workers_.size()]->listen(*descriptor, is_https);
+    bound = workers_[i % workers_.size()]->listen(*descriptor, is_https, is_behind_proxy);
   }
   return bound;
 }
@@ -184,6 +194,7 @@ void Edge::publish(std::shared_ptr<const TicketKeys> keys) {
 
 void Edge::publish(Standing standing) {
   standing_ = standing;
+  limits_.update(limits_of(*standing_.config));
   post_to_all([standing = std::move(standing)](Worker& worker) { worker.set_standing(standing); });
 }
 
@@ -230,6 +241,17 @@ std::int64_t Edge::requests_in_flight() const {
   std::int64_t all = 0;
   for (const auto& worker : workers_) all += worker->counters().requests_in_flight.value();
   return all;
+}
+
+void Edge::look_at_memory() {
+  const bool was_short = memory_.is_short();
+  if (memory_.look() == was_short) return;
+  limits_.set_short_of_memory(!was_short);
+  if (was_short) {
+    log::info("memory is no longer short");
+  } else {
+    log::warn("more than {} MiB are in use (limits.memory): nobody new is taken in", memory_.most() >> 20);
+  }
 }
 
 Duration Edge::longest_stall() {

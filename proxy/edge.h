@@ -16,8 +16,9 @@
 #include "io/listening_sockets.h"
 #include "proxy/access_log.h"
 #include "proxy/counters.h"
-#include "proxy/downstream/connection_limits.h"
+#include "proxy/downstream/client_limits.h"
 #include "proxy/live_tables.h"
+#include "proxy/memory_watch.h"
 #include "proxy/worker.h"
 
 namespace hybridge {
@@ -74,9 +75,14 @@ class Edge final : public LiveTables {
   std::vector<const WorkerCounters*> counters() const;
   std::int64_t requests_in_flight() const;  // tunnels are none
   std::uint32_t connections() const { return limits_.current(); }
+  std::uint64_t rate_limits_forgotten() const { return rate_limits_.forgotten(); }
+  bool is_short_of_memory() const { return limits_.is_short_of_memory(); }
 
   // Looks for workers that have not turned for a second; to be called about once a second. The longest, zero: none.
   Duration longest_stall();
+
+  // Looks whether memory is short, and takes nobody new in while it is; to be called about once a second.
+  void look_at_memory();
 
  private:
   Result<Address> listen(const Address& address, bool is_https, ListeningSockets& inherited);
@@ -84,7 +90,8 @@ class Edge final : public LiveTables {
 
   Standing standing_;
   const DriverKind driver_;
-  ConnectionLimits limits_;
+  ClientLimits limits_;
+  MemoryWatch memory_;
   RateLimits rate_limits_;
   std::shared_ptr<const Rules> rules_;  // that the workers have
   std::vector<std::unique_ptr<Worker>> workers_;

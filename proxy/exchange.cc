@@ -104,9 +104,13 @@ void Exchange::begin_trace() {
 void Exchange::believe_proxy() {
   const auto& headers = request().headers;
   if (const auto address = headers.value(http::HeaderId::kCfConnectingIp); !address.empty()) {
-    if (Address::parse(address, 0)) client_ip_ = address;
+    if (const auto parsed = Address::parse(address, 0)) {
+      client_ip_ = address;
+      named_client_ = *parsed;
+    }
   } else if (const auto hop = last_untrusted(headers, worker); !hop.empty()) {
     client_ip_ = hop;
+    named_client_ = Address::parse(hop, 0).value();
   }
   if (entrance.is_https) return;
   for (const auto& header : headers) {
@@ -119,6 +123,19 @@ std::string_view Exchange::cors_origin() {
   const auto path = http::normal_path(request().path(), worker.scratch());
   if (path.starts_with("/assets/") || path.starts_with("/socket.io")) return {};
   return worker.origin_scratch().assign("https://").append(request().host);
+}
+
+bool Exchange::is_counted_by_address() const {
+  if (client().is_loopback()) return false;
+  return named_client_ ? !worker.config().is_trusted_proxy(*named_client_) : !stream.client().is_trusted_proxy;
+}
+
+Result<void> Exchange::enter() {
+  auto& limits = worker.limits();
+  const bool is_in = named_client_ ? limits.begin(*named_client_, !is_counted_by_address(), place_)
+                                   : limits.begin(stream.client().place, place_);
+  if (is_in) return {};
+  return limits.error(Reason::kTooManyRequestsFromAddress);
 }
 
 ExchangeRecord Exchange::record(TimePoint now) {
@@ -149,6 +166,7 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.retries = retries;
   record.rule = ruled.rule;
   record.request_class = ruled.request_class;
+  record.would_limit = ruled.would_limit;
   record.revision = (*snapshot)->revision();
   record.user_agent = head.headers.value(http::HeaderId::kUserAgent);
   record.referer = head.headers.value(http::HeaderId::kReferer);

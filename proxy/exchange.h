@@ -9,6 +9,7 @@
 #include <boost/smart_ptr/local_shared_ptr.hpp>
 #include <boost/static_string/static_string.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,12 @@ struct Ruled {
   int status = 0;                      // of a redirect or a denial
   std::string location;                // of a redirect
   std::chrono::seconds retry_after{};  // of a limit
+  struct {
+    boost::static_string<112> policy;  // "": none spoke of it
+    boost::static_string<112> state;
+    std::uint32_t left = 0;
+  } limit;                       // that was nearest, as answers tell it
+  std::string_view would_limit;  // by a dry run; "": none
 };
 
 class Exchange {
@@ -58,12 +65,20 @@ class Exchange {
   // `https://<host>`: the origin of the CORS defaults that an answer gets; "" below /assets/ and /socket.io, which get
   // none. Valid until the next call of any exchange of the worker.
   std::string_view cors_origin();
+  // Who asks, as far as a trusted proxy is believed: what limits count by.
+  const Address& client() const { return named_client_ ? *named_client_ : stream.client().peer; }
+  bool is_counted_by_address() const;  // neither loopback nor a trusted proxy that speaks for itself
+
+  // Counts the request as one of its client's, until the exchange or leave() ends it. kTooManyRequestsFromAddress.
+  Result<void> enter();
+  void leave() { place_ = {}; }
 
   // Gathered on the way.
   Reason outcome = Reason::kOk;
   int upstream_status = 0;  // of the upstream's final head
   std::uint32_t retries = 0;
   Ruled ruled;
+  bool is_counted = false;            // by the rate limits: once, however often it is decided upon
   boost::static_string<56> endpoint;  // address:port of the last attempt
   ExchangeRecord::Timings timings;
 
@@ -77,6 +92,8 @@ class Exchange {
   std::array<char, 32> request_id_;
   std::array<char, 55> traceparent_;
   boost::static_string<64> remote_user_;
+  std::optional<Address> named_client_;  // by a trusted proxy, in a header
+  ClientLimits::Request place_;
   std::string_view client_ip_;
   std::string_view scheme_;
 };

@@ -48,6 +48,7 @@ struct ExchangeRecord {
   std::string_view hold_id;
   std::string_view rule;           // that ended it, or the last that had something to say
   std::string_view request_class;  // as a rule named it
+  std::string_view would_limit;    // the rate limit that would have refused it, were it not a dry run
   std::uint64_t revision = 0;
   std::string_view user_agent;
   std::string_view referer;

@@ -168,12 +168,17 @@ class Explanation {
       if (const auto* header = std::get_if<RuleHeader>(&rule->action)) {
         add("rule", rule->id + ": header " + header->name + " of the " + (header->on_response ? "answer" : "request"));
       }
-      if (const auto* limit = std::get_if<RuleLimit>(&rule->action); limit && !route.site.empty()) {
-        add("rule", rule->id + ": limit of " + std::to_string(limit->requests) + " in " +
-                        std::to_string(limit->seconds) + " s, counted for the site");
-      }
+      if (const auto* limit = std::get_if<RuleLimit>(&rule->action)) rate_limit(rule->id, *limit, route);
     }
     return false;
+  }
+
+  void rate_limit(const std::string& id, const RuleLimit& limit, const Route& route) {
+    if (limit.by != RuleLimit::By::kAddress && route.site.empty()) return;
+    constexpr std::string_view kFor[] = {"the site", "the client's address", "the client's address and the site"};
+    add("rule", id + ": limit of " + std::to_string(limit.requests) + " in " + std::to_string(limit.seconds) +
+                    " s, counted for " + std::string(kFor[static_cast<std::size_t>(limit.by)]) +
+                    (limit.dry_run ? ", a dry run" : ""));
   }
 
   void unknown_host() {

@@ -159,6 +159,7 @@ bool is_offered(const http::RequestHead& request, const http::ResponseHead& head
 Task<Result<void>> switch_protocols(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head) {
   exchange.stream.write_head(rewrite(exchange, head));
   exchange.worker.counters().request_upgraded();
+  exchange.leave();
   const auto ended = co_await tunnel(exchange, upstream);
   exchange.outcome = ended == Reason::kOk ? Reason::kUpgraded : ended;
   co_return Result<void>{};

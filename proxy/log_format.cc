@@ -183,6 +183,7 @@ void LogFormat::append_json(const ExchangeRecord& record, std::string& line) {
   append_json_number("},\"retries\":", record.retries, line);
   append_json_text_or_null(",\"hold_id\":", record.hold_id, line);
   if (!record.rule.empty()) append_json_text_or_null(",\"rule\":", record.rule, line);
+  if (!record.would_limit.empty()) append_json_text_or_null(",\"would_limit\":", record.would_limit, line);
   if (!record.request_class.empty()) append_json_text_or_null(",\"class\":", record.request_class, line);
   append_json_number(",\"revision\":", record.revision, line);
   append_json_text_or_null(",\"user_agent\":", record.user_agent, line);

@@ -173,6 +173,22 @@ MetricFamily tls_handshakes(const Workers& workers) {
   return family;
 }
 
+MetricFamily rate_limited(const Workers& workers) {
+  Family family("rate_limited_requests_total",
+                "Requests beyond a rate limit, by whose they are counted (site, address, both) and mode: refused, or "
+                "dry_run: they would have been.",
+                MetricType::Counter);
+  for (const auto by : {RuleLimit::By::kSite, RuleLimit::By::kAddress, RuleLimit::By::kBoth}) {
+    for (std::size_t dry = 0; dry < 2; ++dry) {
+      family.add_if_counted({{"by", to_string(by)}, {"mode", dry == 0 ? "refused" : "dry_run"}},
+                            sum(workers, [&](const auto& worker) {
+                              return worker.rate_limited_requests[static_cast<std::size_t>(by)][dry].value();
+                            }));
+    }
+  }
+  return family;
+}
+
 MetricFamily upstream_connections(const Workers& workers) {
   Family family("upstream_connections", "Connections to servers, by state.", MetricType::Gauge);
   for (std::size_t state = 1; state < WorkerCounters::kUpstreamStates; ++state) {
@@ -232,6 +248,7 @@ void append_worker_metrics(const Workers& workers, std::vector<MetricFamily>& fa
   families.push_back(counter("rule_errors_total",
                              "Searches of rules that memory did not suffice for: denials held, nothing else did.",
                              workers, &W::rule_errors));
+  families.push_back(rate_limited(workers));
   families.push_back(server_up(workers));
   families.push_back(histogram("worker_stall_seconds", "How long a worker's event loop did not turn, when too long.",
                                workers, &W::stalls));
@@ -271,6 +288,11 @@ std::vector<MetricFamily> Metrics::Collect() const {
   families.push_back(single("access_log_dropped_total", "Access log lines dropped because they could not be written.",
                             MetricType::Counter,
                             static_cast<double>(sources_.access_log_dropped ? sources_.access_log_dropped() : 0)));
+  families.push_back(single(
+      "rate_limit_forgotten_total",
+      "Keys of rate limits that were forgotten too early because the table was full "
+      "(rate_limits.memory).",
+      MetricType::Counter, static_cast<double>(sources_.rate_limits_forgotten ? sources_.rate_limits_forgotten() : 0)));
   Family build("build_info", "1, with what this is a build of.", MetricType::Gauge);
   build.add({{"version", sources_.version}, {"revision", sources_.revision}}, 1);
   families.push_back(std::move(build));

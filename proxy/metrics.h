@@ -40,6 +40,7 @@ class Metrics : public prometheus::Collectable {
     std::function<std::size_t()> certificates;
     std::function<std::vector<Expiry>(std::size_t)> expiring;  // at most so many, soonest first
     std::function<std::uint64_t()> access_log_dropped;         // lines
+    std::function<std::uint64_t()> rate_limits_forgotten;      // keys
   };
 
   explicit Metrics(Sources sources) : sources_(std::move(sources)) {}

@@ -1,39 +1,19 @@
 #include "proxy/rate_limits.h"
 
-#include <algorithm>
-#include <functional>
+#include "base/shard_map.h"
 
 namespace hybridge {
 
-std::optional<Duration> RateLimits::refuse(const Rule& rule, const RuleLimit& limit, std::string_view site,
-                                           TimePoint now) {
-  std::string key;
-  key.reserve(rule.id.size() + 1 + site.size());
-  key.append(rule.id).append(1, ' ').append(site);
-  const Duration interval = Duration(std::chrono::seconds(limit.seconds)) / limit.requests;
-  const Duration tolerance = interval * limit.burst;
-
-  auto& shard = shards_[std::hash<std::string>{}(key) % kShards];
-  const std::lock_guard lock(shard.mutex);
-  auto& due = shard.due[std::move(key)];
-  const auto from = std::max(due, now);
-  if (from - now > tolerance) return from - now - tolerance;
-  due = from + interval;
-  if (shard.due.size() > shard.sweep_at) {
-    // What is due again is as if it had never been there.
-    std::erase_if(shard.due, [now](const auto& entry) { return entry.second <= now; });
-    shard.sweep_at = std::max(kSweepAt, 2 * shard.due.size());
+RateTable::Verdict RateLimits::take(std::string_view name, const RuleLimit& limit, std::string_view site,
+                                    const Address& client, TimePoint now, std::string& scratch) {
+  scratch.assign(name).append(1, '\0');
+  if (limit.by != RuleLimit::By::kAddress) scratch.append(site);
+  if (limit.by != RuleLimit::By::kSite) {
+    const auto key = client.key(true);
+    scratch.append(1, '\0').append(reinterpret_cast<const char*>(key.data()), key.size());
   }
-  return std::nullopt;
-}
-
-std::size_t RateLimits::size() const {
-  std::size_t all = 0;
-  for (const auto& shard : shards_) {
-    const std::lock_guard lock(shard.mutex);
-    all += shard.due.size();
-  }
-  return all;
+  const auto interval = Duration(std::chrono::seconds(limit.seconds)) / limit.requests;
+  return table_.take(hash_name(scratch), {.interval = interval, .tolerance = interval * limit.burst}, now);
 }
 
 }  // namespace hybridge

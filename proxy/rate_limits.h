@@ -1,39 +1,31 @@
-// How often the requests of a site come by a rule that limits them: one count for all workers.
+// How often requests come by a limit (of a rule, or of the configuration): one count for all workers, in memory that
+// does not grow with the number of clients.
 //
-// Shared; any thread. Only requests that a limit's rule matches come here. The generic cell rate algorithm: of each
-// pair of rule and site one number, the time at which it would be due if its requests were evenly spread.
+// Shared; any thread. Only requests that some limit speaks of come here.
 #pragma once
 
-#include <array>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
-#include "base/clock.h"
+#include "base/rate_table.h"
+#include "io/address.h"
 #include "routing/rule.h"
 
 namespace hybridge {
 
 class RateLimits {
  public:
-  // nullopt: the request may go on, and is counted. Else the time until one may.
-  std::optional<Duration> refuse(const Rule& rule, const RuleLimit& limit, std::string_view site, TimePoint now);
+  explicit RateLimits(std::size_t bytes) : table_(bytes) {}
 
-  std::size_t size() const;  // pairs that are remembered
+  // Counts a request of `client` to `site`, unless it is one too many. `name`: the limit's. `scratch`: memory to work
+  // in.
+  RateTable::Verdict take(std::string_view name, const RuleLimit& limit, std::string_view site, const Address& client,
+                          TimePoint now, std::string& scratch);
+
+  std::uint64_t forgotten() const { return table_.forgotten(); }
 
  private:
-  static constexpr std::size_t kShards = 16;
-  static constexpr std::size_t kSweepAt = 1024;
-
-  struct Shard {
-    mutable std::mutex mutex;
-    std::unordered_map<std::string, TimePoint> due;
-    std::size_t sweep_at = kSweepAt;
-  };
-
-  std::array<Shard, kShards> shards_;
+  RateTable table_;
 };
 
 }  // namespace hybridge

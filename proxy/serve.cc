@@ -52,6 +52,10 @@ bool is_for_others(Reason decision) {
 
 Task<Result<void>> run(Exchange& exchange) {
   if (const auto& fault = exchange.stream.fault()) co_return *fault;
+  if (auto entered = exchange.enter(); !entered) co_return entered.error();
+  if (!exchange.stream.client().is_good_for(exchange.request().host)) {
+    co_return make_error(Reason::kMisdirected, "this connection's certificate is not for this host: open another one");
+  }
   if (is_own_host(exchange)) {
     auto served = co_await serve_own_host(exchange);
     co_return served;
@@ -110,14 +114,28 @@ std::string_view proxy_upstream_of(Reason reason) {
   }
 }
 
+// What may be different in a moment.
+bool is_passing(Reason reason) {
+  switch (reason) {
+    case Reason::kServerBusy:
+    case Reason::kTooManyConnections:
+    case Reason::kTooManyConnectionsFromAddress:
+    case Reason::kTooManyRequestsFromAddress:
+    case Reason::kShortOfMemory:
+    case Reason::kShortOfDescriptors:
+    case Reason::kShuttingDown:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void add_headers(http::ResponseHead& head, const http::Answer& content, const std::string& location, Reason reason) {
   if (!location.empty()) head.headers.add("Location", location);
   if (!content.body.empty()) head.headers.add("Content-Type", content.content_type);
   if (head.status >= 400) head.headers.add("Cache-Control", "no-store");
   if (reason == Reason::kMethodNotAllowed) head.headers.add("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-  const bool is_passing = reason == Reason::kServerBusy || reason == Reason::kTooManyConnections ||
-                          reason == Reason::kTooManyConnectionsFromAddress || reason == Reason::kShuttingDown;
-  if (is_passing) head.headers.add("Retry-After", "2");
+  if (is_passing(reason)) head.headers.add("Retry-After", "2");
 }
 
 // What is wrong with a customer's server is for operators; its words are not passed on to its clients.
@@ -150,7 +168,7 @@ Task<void> answer(Exchange& exchange, const Error& error) {
   head.framing = {http::Framing::Kind::kLength, content.body.size()};
   add_headers(head, content, location, reason);
   const auto retry_after = std::to_string(exchange.ruled.retry_after.count());
-  if (reason == Reason::kRuleLimited) head.headers.add("Retry-After", retry_after);
+  if (reason == Reason::kRuleLimited || reason == Reason::kRateLimited) head.headers.add("Retry-After", retry_after);
   const bool is_bare = exchange.entrance.redirects_to_https && content.status < 400;
   const auto proxy_upstream = proxy_upstream_of(reason);
   http::apply_response_rules(head,

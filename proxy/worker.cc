@@ -35,6 +35,7 @@ DownstreamSettings downstream_settings(std::shared_ptr<const Config> config) {
   settings.keep_alive = timeouts.keep_alive;
   settings.body_idle = timeouts.body_idle;
   settings.write_idle = timeouts.write_idle;
+  settings.min_rate = static_cast<std::uint32_t>(limits.min_rate);
   if (!config->trusted_proxies.empty()) {
     settings.is_trusted_proxy = [config](const Address& peer) { return config->is_trusted_proxy(peer); };
   }
@@ -65,6 +66,7 @@ ServerOptions server_options(const Config& config) {
   ServerOptions options;
   options.only_tls13 = config.tls.min_version == Config::TlsVersion::kTls13;
   options.ciphers = config.tls.ciphers;
+  options.ticket_lifetime = std::chrono::duration_cast<std::chrono::seconds>(config.tls.ticket_lifetime);
   return options;
 }
 
@@ -130,10 +132,11 @@ Worker::~Worker() {
   loop_.destroy_buried();
 }
 
-Address Worker::listen(int descriptor, bool is_https) {
+Address Worker::listen(int descriptor, bool is_https, bool is_behind_proxy) {
   Service& service = is_https ? https_ : http_;
-  listeners_.push_back(std::make_unique<Listener>(downstream_, service, descriptor,
-                                                  Listener::Options{.tls = is_https ? server_tls_.get() : nullptr}));
+  listeners_.push_back(std::make_unique<Listener>(
+      downstream_, service, descriptor,
+      Listener::Options{.tls = is_https ? server_tls_.get() : nullptr, .is_behind_proxy = is_behind_proxy}));
   return listeners_.back()->local();
 }
 
@@ -213,6 +216,14 @@ void Worker::on_tunnel() {
 
 void Worker::on_closed(bool is_tunnel) {
   counters_.connection_closed(Side::kDownstream, is_tunnel ? ConnectionProtocol::kTunnel : ConnectionProtocol::kHttp1);
+}
+
+void Worker::on_refused(const Address& peer, const Error& error) {
+  counters_.connection_refused(error.reason);
+  if (const auto times = refusals_.happened(loop_.now())) {
+    log::warn("{} connections were refused, the last from {}: {}: {}", *times, peer.ip(), code(error.reason),
+              error.detail);
+  }
 }
 
 void Worker::on_handshake(std::string_view version, bool resumed, Reason result) {

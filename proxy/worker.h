@@ -48,7 +48,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
  public:
   // What the workers share; outlives them, thread-safe.
   struct Shared {
-    ConnectionLimits& limits;
+    ClientLimits& limits;
     Resolver& resolver;
     AccessLog& access_log;
     CertificateCache& certificates;
@@ -63,7 +63,8 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   ~Worker();
 
   // Takes the descriptors of Acceptor::listen().
-  Address listen(int descriptor, bool is_https);  // the address it is bound to
+  // Returns the address it is bound to. `is_behind_proxy`: clients come by a balancer that speaks the PROXY protocol.
+  Address listen(int descriptor, bool is_https, bool is_behind_proxy);
   void open_listeners();
   void set_own_api(OwnApi* api) { own_api_ = api; }
 
@@ -93,6 +94,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   const boost::local_shared_ptr<const std::shared_ptr<const Snapshot>>& snapshot() const { return snapshot_; }
 
   RuleMatcher* rules() { return rules_.get(); }  // nullptr: there are none
+  ClientLimits& limits() { return shared_.limits; }
   RateLimits& rate_limits() { return shared_.rate_limits; }
   OwnApi* own_api() { return own_api_; }  // nullptr: it has not started yet
 
@@ -103,6 +105,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   // Memory that is used between two suspensions, never over one.
   std::string& scratch() { return scratch_; }
   std::string& origin_scratch() { return origin_scratch_; }
+  std::string& key_scratch() { return key_scratch_; }
   http::ResponseHead& response_head() { return response_head_; }
 
   // Says in the process log what was wrong with a server, from time to time.
@@ -137,7 +140,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   void on_opened() override;
   void on_tunnel() override;
   void on_closed(bool is_tunnel) override;
-  void on_refused(Reason reason) override { counters_.connection_refused(reason); }
+  void on_refused(const Address& peer, const Error& error) override;
   void on_handshake(std::string_view version, bool resumed, Reason result) override;
   void on_accept_failed(int error) override;
   void upstream_connection_moved(UpstreamObserver::State from, UpstreamObserver::State to) override;
@@ -163,10 +166,12 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
 
   std::string scratch_;
   std::string origin_scratch_;
+  std::string key_scratch_;
   http::ResponseHead response_head_;
   std::string date_;
   std::int64_t date_second_ = -1;
   log::Occasionally accept_failures_{std::chrono::seconds(10)};
+  log::Occasionally refusals_{std::chrono::seconds(10)};
   log::Occasionally upstream_faults_{std::chrono::seconds(10)};
 
   // The first to go: it ends the stories that still wait for a server, and those need everything above.

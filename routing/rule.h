@@ -55,14 +55,21 @@ struct RuleHeader {
   friend bool operator==(const RuleHeader&, const RuleHeader&) = default;
 };
 
-// Ends requests of a site (429) beyond so many a time, over all workers; `burst` more may come at once.
+// Ends requests (429) beyond so many a time, over all workers; `burst` more may come at once.
 struct RuleLimit {
+  // Whose requests are counted together: a site's, a client address's (IPv6: a /64's), or an address's to one site.
+  enum class By : std::uint8_t { kSite, kAddress, kBoth };
+
   std::uint32_t requests = 0;
   std::uint32_t seconds = 1;
   std::uint32_t burst = 0;
+  By by = By::kSite;
+  bool dry_run = false;  // counts and logs what it would refuse, and refuses nothing
 
   friend bool operator==(const RuleLimit&, const RuleLimit&) = default;
 };
+
+std::string_view to_string(RuleLimit::By by);  // "site", "address", "both"
 
 struct Rule {
   std::string id;

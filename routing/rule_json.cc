@@ -169,9 +169,16 @@ RuleHeader read_header(const json::object& object, const std::string& path, Faul
   return header;
 }
 
+std::optional<RuleLimit::By> limit_key(std::string_view word) {
+  for (const auto by : {RuleLimit::By::kSite, RuleLimit::By::kAddress, RuleLimit::By::kBoth}) {
+    if (to_string(by) == word) return by;
+  }
+  return std::nullopt;
+}
+
 RuleLimit read_limit(const json::object& object, const std::string& path, Faults& faults) {
   RuleLimit limit;
-  refuse_unknown_keys(object, {"requests", "per", "burst"}, path, faults);
+  refuse_unknown_keys(object, {"requests", "per", "burst", "by", "dry_run"}, path, faults);
   const auto requests = take_number(object, "requests", 1, kMaxRequests, path, faults);
   if (!requests && !object.contains("requests")) faults.add(json_path(path, "requests"), "is missing");
   limit.requests = requests.value_or(1);
@@ -184,6 +191,13 @@ RuleLimit read_limit(const json::object& object, const std::string& path, Faults
     faults.add(json_path(path, "per"), in_quotes(per) + " is none of second, minute, hour");
   }
   limit.burst = take_number(object, "burst", 0, kMaxRequests, path, faults).value_or(0);
+  const auto by = take_string(object, "by", path, faults).value_or("site");
+  if (const auto known = limit_key(by)) {
+    limit.by = *known;
+  } else {
+    faults.add(json_path(path, "by"), in_quotes(by) + " is none of site, address, both");
+  }
+  limit.dry_run = take_bool(object, "dry_run", path, faults).value_or(false);
   return limit;
 }
 
@@ -239,11 +253,19 @@ json::object to_json(const Rule& rule) {
         {"name", header->name}, {"value", header->value}, {"on", header->on_response ? "response" : "request"}};
   } else if (const auto* limit = std::get_if<RuleLimit>(&rule.action)) {
     const char* per = limit->seconds == 1 ? "second" : limit->seconds == 60 ? "minute" : "hour";
-    value["limit"] = {{"requests", limit->requests}, {"per", per}, {"burst", limit->burst}};
+    json::object written{{"requests", limit->requests}, {"per", per}, {"burst", limit->burst}};
+    if (limit->by != RuleLimit::By::kSite) written["by"] = to_string(limit->by);
+    if (limit->dry_run) written["dry_run"] = true;
+    value["limit"] = std::move(written);
   }
   return value;
 }
 }  // namespace
+
+std::string_view to_string(RuleLimit::By by) {
+  constexpr std::array<std::string_view, 3> kWords = {"site", "address", "both"};
+  return kWords[static_cast<std::size_t>(by)];
+}
 
 Result<std::string> normalize_rule_id(std::string_view id) {
   if (is_name(id, "-_.")) return std::string(id);

@@ -158,7 +158,10 @@ ServerContext::ServerContext(SslPtr<SSL_CTX> base, const ServerOptions& options,
   // Sessions live in tickets alone.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
-  SSL_CTX_set_timeout(context, std::chrono::seconds(std::chrono::hours(24)).count());
+  SSL_CTX_set_timeout(context, options.ticket_lifetime.count());
+  // No 0-RTT: what can be sent twice by anybody who listens must never reach a site.
+  SSL_CTX_set_max_early_data(context, 0);
+  SSL_CTX_set_recv_max_early_data(context, 0);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, Callbacks::ticket_key);
   SSL_CTX_set_client_hello_cb(context, Callbacks::client_hello, nullptr);
   SSL_CTX_set_tlsext_servername_callback(context, Callbacks::server_name);

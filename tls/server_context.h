@@ -9,6 +9,7 @@
 #include <openssl/ssl.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,8 +31,9 @@ struct ServerOptions {
   bool only_tls13 = false;  // else TLS 1.2 and 1.3
   std::string ciphers;      // of TLS 1.2, an OpenSSL list; empty: Mozilla's intermediate ones without DHE
   std::string groups = "X25519:P-256:P-384";
-  std::vector<std::string> alpn = {"http/1.1"};  // the preferred one first
-  std::size_t certificates_at_hand = 512;        // that the worker finds without the cache's lock
+  std::vector<std::string> alpn = {"http/1.1"};     // the preferred one first
+  std::chrono::seconds ticket_lifetime{24 * 3600};  // no session is resumed by an older one
+  std::size_t certificates_at_hand = 512;           // that the worker finds without the cache's lock
 };
 
 // A connection whose handshake may have to wait for its certificate (TlsEngine::Step::kNeedsCertificate).

@@ -1,4 +1,4 @@
-// A connection that has been accepted and does not speak HTTP yet: the PROXY header of a trusted balancer, its turn
+// A connection that has been accepted and does not speak HTTP yet: a balancer's PROXY header, its turn
 // among the handshakes, TLS. Then it hands its transport to the connection of the protocol agreed on.
 //
 // Owned by Downstream; its loop's thread only; buries itself.
@@ -20,12 +20,14 @@ class Arrival final : public DownstreamConnection,
                       private Downstream::HandshakeTurn,
                       private HandshakeListener {
  public:
-  // `tls`: nullptr for a listener without. `refusal`: a limit the connection is over, told to its first request.
-  Arrival(Downstream& downstream, Service& service, ServerContext* tls, int descriptor, const Address& peer,
+  // `tls`: nullptr for a listener without. `facts`: its place and who is at the other end. `refusal`: a limit the
+  // connection is over, told to its first request.
+  Arrival(Downstream& downstream, Service& service, ServerContext* tls, int descriptor, ClientFacts facts,
           std::unique_ptr<const Error> refusal);
-  ~Arrival() override;
 
-  void start();
+  // `is_behind_proxy`: it must begin with a PROXY header, and come from a trusted proxy. Whether it does is never
+  // guessed: a client behind a balancer that sends none could write one itself.
+  void start(bool is_behind_proxy);
 
   void drain() override {}  // who came before the listeners closed is served
   bool is_tunnel() const override { return false; }
@@ -42,11 +44,14 @@ class Arrival final : public DownstreamConnection,
   void on_failed(const Error& error) override;
   void on_timer() override;
   void on_turn() override;
+  void on_crowded_out() override { on_timer(); }
   void on_certificate_ready() override;
 
   void take_proxy_header();
+  void become_client(const Address& client);
   void take_first_byte();
-  void begin_protocol();
+  void refuse(const Error& error);
+  void give_up(Reason reason);
   void end_handshake(Reason result);
   void speak_http();
   void bury();

@@ -8,10 +8,32 @@ namespace hybridge {
 
 namespace {
 constexpr std::size_t kStreamsAtRest = 256;
-}
+// A handshake takes a round trip or two. Who needs longer may go on as long as nobody waits for the place.
+constexpr auto kUndisturbed = std::chrono::seconds(1);
 
-Downstream::Downstream(Loop& loop, DownstreamSettings settings, ConnectionLimits& limits, DownstreamObserver& observer)
-    : loop_(loop), settings_(std::move(settings)), limits_(limits), observer_(observer) {}
+// A head is no upload: without a rate it has its time and no more.
+Pace::Demand head_demand_of(const DownstreamSettings& settings) {
+  if (settings.min_rate == 0) return Pace::Demand::once(settings.request_head);
+  return {settings.request_head, settings.min_rate};
+}
+}  // namespace
+
+Downstream::Downstream(Loop& loop, DownstreamSettings settings, ClientLimits& limits, DownstreamObserver& observer)
+    : loop_(loop),
+      settings_(std::move(settings)),
+      head_demand_(head_demand_of(settings_)),
+      body_demand_(settings_.body_idle, settings_.min_rate),
+      output_demand_(settings_.write_idle, settings_.min_rate),
+      limits_(limits),
+      observer_(observer),
+      room_(loop.timers(), *this) {}
+
+void Downstream::update(DownstreamSettings settings) {
+  settings_ = std::move(settings);
+  head_demand_ = head_demand_of(settings_);
+  body_demand_ = {settings_.body_idle, settings_.min_rate};
+  output_demand_ = {settings_.write_idle, settings_.min_rate};
+}
 
 Downstream::~Downstream() {
   connections_.clear_and_dispose([](DownstreamConnection* connection) { delete connection; });
@@ -78,22 +100,34 @@ void Downstream::close_all() {
 }
 
 void Downstream::await_handshake(HandshakeTurn& turn) {
-  if (handshakes_ < settings_.handshakes) {
-    ++handshakes_;
-    turn.on_turn();
-  } else {
-    waiting_.push_back(turn);
-  }
+  waiting_.push_back(turn);
+  give_turns();
 }
 
-void Downstream::end_handshake() {
-  if (waiting_.empty()) {
-    --handshakes_;
-    return;
+void Downstream::end_handshake(HandshakeTurn& turn) {
+  turn.unlink();
+  --handshakes_;
+  give_turns();
+}
+
+void Downstream::give_turns() {
+  if (std::exchange(is_giving_turns_, true)) return;  // a turn that ended at once: the loop below goes on
+  while (!waiting_.empty() && (handshakes_ < settings_.handshakes || make_room())) {
+    auto& next = waiting_.front();
+    waiting_.pop_front();
+    shaking_.push_back(next);
+    ++handshakes_;
+    next.turn_came = loop_.now();
+    next.on_turn();
   }
-  auto& next = waiting_.front();
-  waiting_.pop_front();
-  next.on_turn();
+  if (!waiting_.empty() && !shaking_.empty()) room_.arm(shaking_.front().turn_came + kUndisturbed);
+  is_giving_turns_ = false;
+}
+
+bool Downstream::make_room() {
+  if (shaking_.empty() || shaking_.front().turn_came + kUndisturbed > loop_.now()) return false;
+  shaking_.front().on_crowded_out();
+  return true;
 }
 
 std::unique_ptr<Http1Stream> Downstream::take_stream() {

@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/timer_wheel.h"
 #include "io/loop.h"
-#include "proxy/downstream/connection_limits.h"
+#include "proxy/downstream/client_limits.h"
+#include "proxy/downstream/pace.h"
 #include "proxy/http/http1_parser.h"
 
 namespace hybridge {
@@ -31,7 +33,10 @@ struct DownstreamSettings {
   std::chrono::milliseconds keep_alive{75'000};
   std::chrono::milliseconds body_idle{60'000};
   std::chrono::milliseconds write_idle{60'000};
-  std::function<bool(const Address&)> is_trusted_proxy{};  // may send a PROXY header; empty: nobody
+  std::uint32_t min_rate = 240;  // bytes a second that a client must keep up when it is waited for; 0: any
+  std::function<bool(const Address&)> is_trusted_proxy{};  // what it says of its clients is believed; empty: nobody
+
+  bool trusts(const Address& peer) const { return is_trusted_proxy && is_trusted_proxy(peer); }
 };
 
 // Told of what happens to connections, for counting.
@@ -39,7 +44,7 @@ struct DownstreamObserver {
   virtual void on_opened() = 0;  // it speaks HTTP
   virtual void on_tunnel() = 0;  // it is a tunnel from now on
   virtual void on_closed(bool is_tunnel) = 0;
-  virtual void on_refused(Reason reason) = 0;  // over a limit, told so or cut
+  virtual void on_refused(const Address& peer, const Error& error) = 0;  // over a limit, told so or cut
   // Of each TLS handshake: `version` as OpenSSL names it ("" when it never got so far); kOk or why it failed.
   virtual void on_handshake(std::string_view version, bool resumed, Reason result) = 0;
   virtual void on_accept_failed(int error) = 0;
@@ -61,15 +66,18 @@ class DownstreamConnection
   virtual void close_now() = 0;  // at once; buries itself
 };
 
-class Downstream {
+class Downstream final : private Timer::Owner {
  public:
-  Downstream(Loop& loop, DownstreamSettings settings, ConnectionLimits& limits, DownstreamObserver& observer);
+  Downstream(Loop& loop, DownstreamSettings settings, ClientLimits& limits, DownstreamObserver& observer);
   ~Downstream();
 
   Loop& loop() { return loop_; }
   const DownstreamSettings& settings() const { return settings_; }
-  void update(DownstreamSettings settings) { settings_ = std::move(settings); }  // for what begins from now on
-  ConnectionLimits& limits() { return limits_; }
+  void update(DownstreamSettings settings);                             // for what begins from now on
+  const Pace::Demand& head_demand() const { return head_demand_; }      // of who sends a head
+  const Pace::Demand& body_demand() const { return body_demand_; }      // of who sends a body
+  const Pace::Demand& output_demand() const { return output_demand_; }  // of who reads
+  ClientLimits& limits() { return limits_; }
   DownstreamObserver& observer() { return observer_; }
   std::string& scratch() { return scratch_; }  // for one head at a time
 
@@ -87,16 +95,19 @@ class Downstream {
   void close_tunnels();
   void close_all();
 
-  // Handshakes: `begin` is called now, or when one of those under way has ended. A waiting one that dies unlinks
-  // itself.
+  // Handshakes: `on_turn` is called now, or when there is room. Whoever has been at it for a second makes room when
+  // others wait: slow ones cannot keep everybody out, however many they are. A waiting one that dies unlinks itself.
   struct HandshakeTurn : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
     virtual void on_turn() = 0;
+    virtual void on_crowded_out() = 0;  // must end its handshake
+
+    TimePoint turn_came{};
 
    protected:
     ~HandshakeTurn() = default;
   };
   void await_handshake(HandshakeTurn& turn);
-  void end_handshake();
+  void end_handshake(HandshakeTurn& turn);  // one whose turn came
 
   std::unique_ptr<Http1Stream> take_stream();
   void give_stream(std::unique_ptr<Http1Stream> stream);
@@ -105,16 +116,26 @@ class Downstream {
   template <class Act>
   void for_each_connection(Act act);
   void tell_all_gone();
+  void on_timer() override { give_turns(); }
+  void give_turns();
+  bool make_room();
 
   Loop& loop_;
   DownstreamSettings settings_;
-  ConnectionLimits& limits_;
+  Pace::Demand head_demand_;
+  Pace::Demand body_demand_;
+  Pace::Demand output_demand_;
+  ClientLimits& limits_;
   DownstreamObserver& observer_;
   std::string scratch_;
   boost::intrusive::list<DownstreamConnection, boost::intrusive::constant_time_size<false>> connections_;
-  boost::intrusive::list<HandshakeTurn, boost::intrusive::constant_time_size<false>> waiting_;
+  using Turns = boost::intrusive::list<HandshakeTurn, boost::intrusive::constant_time_size<false>>;
+  Turns waiting_;
+  Turns shaking_;  // the oldest first
+  Timer room_;     // when the oldest has been at it for long enough
   std::size_t count_ = 0;
   std::uint32_t handshakes_ = 0;
+  bool is_giving_turns_ = false;
   bool is_draining_ = false;
   std::function<void()> all_gone_;
   std::vector<std::unique_ptr<Http1Stream>> streams_;  // at rest, for reuse

@@ -26,12 +26,12 @@ Http1Connection::Http1Connection(Downstream& downstream, Service& service, std::
       facts_(std::move(facts)),
       refusal_(std::move(refusal)) {
   transport_->set_user(*this);
+  output_pace_.begin(downstream_.output_demand());
   downstream_.observer().on_opened();
 }
 
 Http1Connection::~Http1Connection() {
   downstream_.observer().on_closed(was_tunnel_);
-  downstream_.limits().leave(facts_.direct_peer);
 }
 
 void Http1Connection::start() {
@@ -143,7 +143,11 @@ bool Http1Connection::take_head() {
     }
     return false;
   }
-  if (head_began_ == kNever) head_began_ = downstream_.loop().now();
+  if (head_began_ == kNever) {
+    head_began_ = downstream_.loop().now();
+    input_pace_.begin(downstream_.head_demand());
+    head_bytes_ = 0;
+  }
   const auto head_bytes = scanner_.scan(input, settings.head);
   if (!head_bytes) {
     begin(input.size(), head_bytes.error());
@@ -157,7 +161,10 @@ bool Http1Connection::take_head() {
     begin(input.size(), make_error(Reason::kBadRequestLine, "the connection ended inside the head of a request"));
     return true;
   }
-  timer_.arm(head_began_ + settings.request_head);
+  const auto now = downstream_.loop().now();
+  input_pace_.took(input.size() - head_bytes_, downstream_.head_demand(), now);
+  head_bytes_ = static_cast<std::uint32_t>(input.size());
+  timer_.arm(input_pace_.wait(now));
   transport_->want_input(true);
   return false;
 }
@@ -192,6 +199,7 @@ void Http1Connection::begin(std::size_t head_bytes, std::optional<Error> fault) 
   if (!fault) fault = refusal_of(head);
   transport_->consume(head_bytes);
   stream_->begin(*this, std::exchange(head_began_, kNever), std::move(fault));
+  input_pace_.begin(downstream_.body_demand());
   scanner_.reset();
   empty_lines_ = 0;
   ++requests_;
@@ -214,7 +222,6 @@ void Http1Connection::end_story() {
   const bool was_answered = stream_->is_head_sent();
   stream_->end();
   downstream_.give_stream(std::move(stream_));
-  body_deadline_ = kNever;
   if (!transport_->is_open() || !was_answered) {
     bury();
     return;
@@ -244,8 +251,12 @@ void Http1Connection::linger() {
 
 void Http1Connection::await_body() {
   transport_->want_input(true);
-  body_deadline_ = downstream_.loop().now() + downstream_.settings().body_idle;
-  if (timer_.deadline() > body_deadline_) timer_.arm(body_deadline_);
+  const auto deadline = input_pace_.wait(downstream_.loop().now());
+  if (timer_.deadline() > deadline) timer_.arm(deadline);
+}
+
+void Http1Connection::took_body(std::size_t bytes) {
+  input_pace_.took(bytes, downstream_.body_demand(), downstream_.loop().now());
 }
 
 void Http1Connection::on_writable() {
@@ -253,8 +264,26 @@ void Http1Connection::on_writable() {
 }
 
 void Http1Connection::on_blocked() {
-  const auto deadline = downstream_.loop().now() + downstream_.settings().write_idle;
+  if (!output_pace_.is_waiting()) look_at_output();
+  const auto deadline = output_pace_.wait(downstream_.loop().now());
   if (timer_.deadline() > deadline) timer_.arm(deadline);
+}
+
+void Http1Connection::look_at_output() {
+  const auto taken = std::max(taken_, transport_->bytes_taken());
+  output_pace_.took(taken - taken_, downstream_.output_demand(), downstream_.loop().now());
+  taken_ = taken;
+}
+
+// Of what waits for it, less than it must. Who has taken all of it starts afresh.
+bool Http1Connection::takes_too_little() {
+  if (transport_->pending_output() == 0) {
+    output_pace_.begin(downstream_.output_demand());
+    return false;
+  }
+  look_at_output();
+  const auto now = downstream_.loop().now();
+  return output_pace_.wait(now) <= now;
 }
 
 void Http1Connection::on_shut_down() {
@@ -270,41 +299,48 @@ void Http1Connection::on_failed(const Error& error) {
   }
 }
 
-void Http1Connection::on_timer() {
+void Http1Connection::on_serving_timer() {
   const auto now = downstream_.loop().now();
+  const auto& settings = downstream_.settings();
+  if (takes_too_little()) {
+    transport_->close_with_reset();
+    stream_->on_gone(make_error(Reason::kClientTooSlow, "the client took less than limits.min_rate (" +
+                                                            std::to_string(settings.min_rate) +
+                                                            " bytes a second) and rested for timeouts.write_idle"));
+    return;
+  }
+  const bool awaits_body = stream_->is_reading() && !stream_->is_tunnel();
+  if (awaits_body && input_pace_.wait(now) <= now) {
+    stream_->fail_read(make_error(Reason::kBodyTimeout, "the body came slower than limits.min_rate (" +
+                                                            std::to_string(settings.min_rate) +
+                                                            " bytes a second) and rested for timeouts.body_idle (" +
+                                                            std::to_string(settings.body_idle.count()) + " ms)"));
+    return;
+  }
+  const auto next = std::min(transport_->pending_output() > 0 ? output_pace_.wait(now) : kNever,
+                             awaits_body ? input_pace_.wait(now) : kNever);
+  if (next != kNever) timer_.arm(next);
+}
+
+void Http1Connection::on_timer() {
   switch (state_) {
     case State::kHead:
       if (head_began_ == kNever) {
         linger();
       } else {
-        begin(
-            transport_->input().size(),
-            make_error(Reason::kHeadTimeout, "the head was not complete within timeouts.request_head (" +
-                                                 std::to_string(downstream_.settings().request_head.count()) + " ms)"));
+        begin(transport_->input().size(),
+              make_error(Reason::kHeadTimeout, "the head was not complete within timeouts.request_head (" +
+                                                   std::to_string(downstream_.settings().request_head.count()) +
+                                                   " ms) and came slower than limits.min_rate"));
       }
       break;
-    case State::kServing: {
-      const auto blocked_until =
-          transport_->pending_output() > 0 ? transport_->last_progress() + downstream_.settings().write_idle : kNever;
-      if (blocked_until <= now) {
-        transport_->close_with_reset();
-        stream_->on_gone(make_error(Reason::kClientTooSlow, "the client took nothing for timeouts.write_idle"));
-        break;
-      }
-      if (stream_->is_reading() && body_deadline_ <= now && !stream_->is_tunnel()) {
-        stream_->fail_read(
-            make_error(Reason::kBodyTimeout, "no byte of the body came for timeouts.body_idle (" +
-                                                 std::to_string(downstream_.settings().body_idle.count()) + " ms)"));
-        break;
-      }
-      const auto next = std::min(blocked_until, stream_->is_reading() ? body_deadline_ : kNever);
-      if (next != kNever) timer_.arm(next);
+    case State::kServing:
+      on_serving_timer();
       break;
-    }
     case State::kLingering:
-      if (transport_->pending_output() > 0 && transport_->last_progress() + downstream_.settings().write_idle > now) {
-        timer_.arm(
-            std::min<TimePoint>(transport_->last_progress() + downstream_.settings().write_idle, now + kLingerIdle));
+      if (transport_->pending_output() > 0 && !takes_too_little()) {
+        const auto now = downstream_.loop().now();
+        timer_.arm(std::min<TimePoint>(output_pace_.wait(now), now + kLingerIdle));
       } else {
         bury();
       }

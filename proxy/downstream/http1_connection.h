@@ -10,6 +10,7 @@
 #include "base/timer_wheel.h"
 #include "io/transport.h"
 #include "proxy/downstream/downstream.h"
+#include "proxy/downstream/pace.h"
 #include "proxy/downstream/stream.h"
 
 namespace hybridge {
@@ -35,8 +36,9 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   const ClientFacts& facts() const { return facts_; }
   bool may_keep_alive() const;
   void become_tunnel();
-  void await_body();  // the stream waits for input: start the deadline
-  void abort();       // the stream was reset
+  void await_body();                  // the stream waits for input: its pace counts
+  void took_body(std::size_t bytes);  // so much of it came
+  void abort();                       // the stream was reset
 
  private:
   enum class State : std::uint8_t { kHead, kServing, kLingering, kOver };
@@ -52,6 +54,9 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void advance();
   bool take_head();
   void await_head();
+  void look_at_output();
+  bool takes_too_little();
+  void on_serving_timer();
   void begin(std::size_t head_bytes, std::optional<Error> fault);
   Task<void> tell();
   void end_story();
@@ -67,9 +72,12 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   std::unique_ptr<Http1Stream> stream_;  // while serving
   http::HeadScanner scanner_;
   TimePoint head_began_ = kNever;  // the first byte of the head that is coming
-  TimePoint body_deadline_ = kNever;
+  Pace input_pace_;                // of the head that is coming, then of the body
+  Pace output_pace_;
+  std::uint64_t taken_ = 0;  // bytes of output, when the pace was last looked at
   TimePoint linger_until_ = kNever;
   std::uint32_t requests_ = 0;
+  std::uint32_t head_bytes_ = 0;  // of the head that is coming, when its pace was last looked at
   std::unique_ptr<const Error> refusal_;
   State state_ = State::kHead;
   std::uint8_t empty_lines_ = 0;  // passed over before the head that is awaited

@@ -59,7 +59,10 @@ bool Http1Stream::poll_body(Result<Bytes>& piece) {
     return true;
   }
   if (is_tunnel_) return poll_tunnel(piece);
-  if (decode(piece)) return true;
+  if (decode(piece)) {
+    if (piece) connection_->took_body(piece->size());
+    return true;
+  }
   if (connection_->transport().at_end()) {
     piece = make_error(Reason::kClientGone, "the client closed the connection inside the body");
     return true;

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <memory>
-#include <string>
+#include <utility>
 
 #include "proxy/downstream/arrival.h"
 
@@ -22,38 +22,30 @@ bool is_own_user(int descriptor) {
 Listener::Listener(Downstream& downstream, Service& service, int descriptor, Options options)
     : downstream_(downstream), service_(service), options_(options), acceptor_(downstream.loop(), *this, descriptor) {}
 
-std::unique_ptr<const Error> Listener::refusal_for(Reason reason) const {
-  const auto& limits = downstream_.limits();
-  switch (reason) {
-    case Reason::kTooManyConnections:
-      return std::make_unique<const Error>(
-          make_error(reason, "limits.connections (" + std::to_string(limits.total()) + ") is reached"));
-    case Reason::kTooManyConnectionsFromAddress:
-      return std::make_unique<const Error>(make_error(
-          reason, "limits.connections_per_address (" + std::to_string(limits.per_address()) + ") is reached"));
-    default:
-      return nullptr;
-  }
-}
-
 void Listener::on_accept(int descriptor, const Address& peer) {
   if (options_.only_own_user && !is_own_user(descriptor)) {
     ::close(descriptor);
     return;
   }
   auto& limits = downstream_.limits();
-  const auto admission = limits.enter(peer);
-  if (admission.over != Reason::kOk) downstream_.observer().on_refused(admission.over);
-  if (!admission.is_told) {
-    limits.leave(peer);
-    ::close(descriptor);
-    return;
+  auto admission = limits.enter(peer, downstream_.settings().trusts(peer), descriptor);
+  std::unique_ptr<const Error> refusal;
+  if (admission.over != Reason::kOk) {
+    refusal = std::make_unique<const Error>(limits.error(admission.over));
+    downstream_.observer().on_refused(peer, *refusal);
+    if (!admission.is_told) {
+      ::close(descriptor);
+      return;
+    }
   }
+  ClientFacts facts;
+  facts.place = std::move(admission.place);
+  facts.peer = facts.direct_peer = peer;
   auto arrival =
-      std::make_unique<Arrival>(downstream_, service_, options_.tls, descriptor, peer, refusal_for(admission.over));
+      std::make_unique<Arrival>(downstream_, service_, options_.tls, descriptor, std::move(facts), std::move(refusal));
   auto& arrived = *arrival;
   downstream_.add(std::move(arrival));
-  arrived.start();
+  arrived.start(options_.is_behind_proxy);
 }
 
 }  // namespace hybridge

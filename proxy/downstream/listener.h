@@ -15,6 +15,7 @@ class Listener final : private Acceptor::User {
   struct Options {
     ServerContext* tls = nullptr;  // nullptr: plain
     bool only_own_user = false;    // Unix sockets: root's processes and those of our own user, nobody else
+    bool is_behind_proxy = false;  // every connection begins with a PROXY header, and comes from a trusted proxy
   };
 
   // Takes the descriptor of Acceptor::listen().
@@ -30,7 +31,6 @@ class Listener final : private Acceptor::User {
  private:
   void on_accept(int descriptor, const Address& peer) override;
   void on_accept_failed(int error) override { downstream_.observer().on_accept_failed(error); }
-  std::unique_ptr<const Error> refusal_for(Reason reason) const;
 
   Downstream& downstream_;
   Service& service_;

@@ -14,14 +14,18 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/ssl_ptr.h"
 #include "base/task.h"
 #include "io/address.h"
+#include "proxy/downstream/client_limits.h"
 #include "proxy/http/message.h"
 
 namespace hybridge {
 
-// What is known of the connection that a request came by. Lives as long as the connection.
+// What is known of the connection that a request came by. Lives as long as the connection, and keeps its place among
+// those of its address.
 struct ClientFacts {
+  ClientLimits::Place place;
   Address peer;         // who connected (after the PROXY protocol, where it is believed)
   Address direct_peer;  // who is at the other end of the socket
   std::string peer_ip;  // textual; made once a connection
@@ -30,6 +34,12 @@ struct ClientFacts {
   std::string_view tls_version;   // "TLSv1.3"; "": not TLS
   std::string_view server_name;   // SNI
   bool is_trusted_proxy = false;  // what it says of its own clients is believed
+  // Of HTTP/2, whose clients reuse a connection for whatever host they think it is good for: the certificate they were
+  // shown.
+  SslPtr<X509> certificate;
+
+  // May a request for this host come by the connection? RFC 9110 7.4, RFC 9113 9.1.1. `host`: lower-case, without port.
+  bool is_good_for(std::string_view host) const;
 };
 
 class Stream {

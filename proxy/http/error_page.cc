@@ -203,7 +203,11 @@ int status_of(Reason reason) {
       return 414;
     case Reason::kExpectationFailed:
       return 417;
+    case Reason::kMisdirected:
+      return 421;
     case Reason::kRuleLimited:
+    case Reason::kRateLimited:
+    case Reason::kTooManyRequestsFromAddress:
       return 429;
     case Reason::kHeaderTooLarge:
     case Reason::kTooManyHeaders:
@@ -224,6 +228,8 @@ int status_of(Reason reason) {
     case Reason::kDeactivated:
     case Reason::kTooManyConnections:
     case Reason::kTooManyConnectionsFromAddress:
+    case Reason::kShortOfMemory:
+    case Reason::kShortOfDescriptors:
     case Reason::kServerBusy:
     case Reason::kShuttingDown:
       return 503;
@@ -239,6 +245,8 @@ int status_of(Reason reason) {
     case Reason::kClientGone:
     case Reason::kBadHandshake:
     case Reason::kHandshakeTimeout:
+    case Reason::kBadProxyHeader:
+    case Reason::kTooManyHandshakesFromAddress:
     case Reason::kCount_:
       return 0;
   }

@@ -18,7 +18,7 @@ constexpr std::size_t kFixed2 = 16;
 constexpr std::size_t kMost2 = 4096;
 
 Error bad(std::string detail) {
-  return make_error(Reason::kBadHandshake, "PROXY header: " + std::move(detail));
+  return make_error(Reason::kBadProxyHeader, "PROXY header: " + std::move(detail));
 }
 
 bool parse_address(std::string_view text, int family, sockaddr_storage& address) {

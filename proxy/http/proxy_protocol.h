@@ -26,8 +26,8 @@ struct ProxyHeader {
   sockaddr_storage destination{};
 };
 
-// `bytes`: all bytes since the connection began. kBadHandshake: it begins like a header and is malformed, or is longer
-// than 107 bytes (version 1) or 4 KiB (version 2).
+// `bytes`: all bytes since the connection began. kBadProxyHeader: it begins like a header and is malformed, or is
+// longer than 107 bytes (version 1) or 4 KiB (version 2).
 Result<ProxyHeader> parse_proxy_header(std::string_view bytes);
 
 }  // namespace hybridge::http

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from harness.raw_client import RawClient
 from harness.scripted_origin import answering, ok
 
 SECURITY = {
@@ -207,34 +206,6 @@ def test_an_address_that_is_none_is_not_passed_on(behind, route, forged):
     assert seen.text("x-forwarded-for").startswith("127.")
 
 
-PROXY_V1 = b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n"
-PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([203, 0, 113, 7, 192, 0, 2, 1]) + b"\xdc\x04\x01\xbb"
-
-
-@pytest.mark.parametrize("preface", [PROXY_V1, PROXY_V2], ids=["v1", "v2"])
-@pytest.mark.parametrize("transport", ["plain", "tls"])
-def test_the_proxy_protocol_of_a_trusted_proxy_is_believed(behind, route, preface, transport):
-    routed = route(behind)
-    if transport == "plain":
-        client = behind.plain_client(preface=preface)
-    else:
-        from harness.tls_client import client_context
-
-        client = behind.tls_client(routed.host, client_context(behind.authority, check=False), preface=preface)
-    seen = seen_by(routed, client, {})
-    assert seen.text("x-real-ip") == "203.0.113.7" and seen.text("x-client-port") == "56324"
-
-
-def test_a_malformed_proxy_header_of_a_trusted_proxy_is_refused(behind, route):
-    routed = route(behind)
-    with RawClient(behind.http, preface=b"PROXY TCP4 203.0.113.7 x y z\r\n") as client:
-        client.request(routed.host)
-        while client.reader.fill():
-            pass
-        assert b" 200 " not in client.reader.buffer
-    assert routed.origin.saw_nothing()
-
-
 def test_nobody_is_believed_by_default(edge, route):
     routed = route(edge)
     with routed.tls_client() as client:
@@ -242,11 +213,3 @@ def test_nobody_is_believed_by_default(edge, route):
         client.get(routed.host, headers={"X-Forwarded-For": "203.0.113.9", "CF-Connecting-IP": "203.0.113.9", "X-Real-IP": "203.0.113.9"})
     assert routed.origin.only_request().text("x-forwarded-for") == own
     assert b"203.0.113.9" not in routed.origin.connections[0].received
-
-
-def test_a_proxy_header_of_somebody_else_is_a_bad_request(plain, route):
-    routed = route(plain)
-    with RawClient(plain.http, preface=PROXY_V1) as client:
-        client.request(routed.host)
-        assert client.response().status == 400
-    assert routed.origin.saw_nothing()

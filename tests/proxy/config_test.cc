@@ -172,6 +172,42 @@ TEST(Config, RefusesAnAddressListedTwice) {
             "h.yaml:1:40: listen.http: 1.2.3.4:80 is in listen.https too");
 }
 
+TEST(Config, ReadsRateLimits) {
+  const auto limits = parsed(R"(rate_limits:
+  per_address: { requests: 20, per: minute, burst: 5 }
+  per_site: { requests: 100, dry_run: true }
+  memory: 1M
+)")
+                          .rate_limits;
+  EXPECT_EQ(limits.per_address, (RuleLimit{.requests = 20, .seconds = 60, .burst = 5, .by = RuleLimit::By::kAddress}));
+  EXPECT_EQ(limits.per_site, (RuleLimit{.requests = 100, .seconds = 1, .by = RuleLimit::By::kSite, .dry_run = true}));
+  EXPECT_EQ(limits.per_address_and_site.requests, 0u);
+  EXPECT_EQ(limits.memory, 1048576u);
+  EXPECT_EQ(faults("rate_limits: { per_site: { per: day } }"),
+            "h.yaml:1:33: rate_limits.per_site.per: \"day\" is none of second, minute, hour");
+}
+
+TEST(Config, TakesMemoryAsASizeOrAuto) {
+  EXPECT_EQ(parsed("limits: { memory: 2G }").limits.memory, std::uint64_t{2} << 30);
+  EXPECT_EQ(parsed("limits: { memory: auto }").limits.memory, 0u);
+  EXPECT_EQ(faults("limits: { memory: 1M }"), "h.yaml:1:19: limits.memory: 1M is out of range (64M to 1024G), or auto");
+  EXPECT_EQ(faults("limits: { memory: much }"),
+            "h.yaml:1:19: limits.memory: \"much\" is neither a size (such as 512M or 4G) nor auto");
+}
+
+TEST(Config, DemandsAProxyHeaderWhereItListensAndOfWhomItTrusts) {
+  const auto config = parsed(R"(
+listen: { https: ["10.0.0.5:8443", "10.0.0.5:443"], proxy_protocol: ["10.0.0.5:8443"] }
+trusted_proxies: ["10.0.0.0/24"]
+)");
+  ASSERT_EQ(config.listen.proxy_protocol.size(), 1u);
+  EXPECT_EQ(config.listen.proxy_protocol[0].port(), 8443);
+  EXPECT_EQ(faults("listen: { proxy_protocol: [\"1.2.3.4:80\"] }\ntrusted_proxies: [\"10.0.0.0/24\"]"),
+            "h.yaml:1:27: listen.proxy_protocol: 1.2.3.4:80 is neither in listen.https nor in listen.http");
+  EXPECT_THAT(faults("listen: { proxy_protocol: [\"0.0.0.0:80\"] }"),
+              HasSubstr("trusted_proxies: is empty, but listen.proxy_protocol needs to know"));
+}
+
 TEST(Config, RefusesToListenOnNothing) {
   EXPECT_THAT(faults("listen: { https: [], http: [] }"), HasSubstr("nothing listens"));
   EXPECT_TRUE(parsed("listen: { http: [] }").listen.http.empty());

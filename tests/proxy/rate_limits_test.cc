@@ -5,49 +5,48 @@
 namespace hybridge {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
+using By = RuleLimit::By;
 
 class RateLimit : public testing::Test {
  protected:
-  bool refused(std::string_view site, Duration at) {
-    return limits_.refuse(rule_, limit_, site, start_ + at).has_value();
+  bool passes(std::string_view name, By by, std::string_view site, std::string_view ip) {
+    const RuleLimit limit{.requests = 1, .seconds = 3600, .burst = 0, .by = by};
+    return !limits_.take(name, limit, site, *Address::parse(ip, 1), start_, scratch_).is_over;
   }
 
-  RateLimits limits_;
-  Rule rule_{.id = "r", .order = 1, .conditions = {}, .action = RuleClass{}};
-  RuleLimit limit_{.requests = 10, .seconds = 1, .burst = 2};
-  const TimePoint start_ = TimePoint{} + std::chrono::hours(1);
+  RateLimits limits_{64 * 1024};
+  std::string scratch_;
+  const TimePoint start_{std::chrono::hours(1)};
 };
 
-TEST_F(RateLimit, LetsABurstThroughAndRefusesTheNext) {
-  EXPECT_FALSE(refused("a", {}));
-  EXPECT_FALSE(refused("a", {}));
-  EXPECT_FALSE(refused("a", {}));
-  EXPECT_TRUE(refused("a", {}));
+TEST_F(RateLimit, CountsASitesRequestsWhoeverSendsThem) {
+  EXPECT_TRUE(passes("r", By::kSite, "a.test", "192.0.2.1"));
+  EXPECT_FALSE(passes("r", By::kSite, "a.test", "192.0.2.2"));
+  EXPECT_TRUE(passes("r", By::kSite, "b.test", "192.0.2.1"));
 }
 
-TEST_F(RateLimit, SaysWhenTheNextMayCome) {
-  for (int i = 0; i < 3; ++i) EXPECT_FALSE(refused("a", {}));
-  EXPECT_EQ(limits_.refuse(rule_, limit_, "a", start_), milliseconds(100));
-  EXPECT_TRUE(refused("a", milliseconds(99)));
-  EXPECT_FALSE(refused("a", milliseconds(100)));
+TEST_F(RateLimit, CountsAnAddresssRequestsWhereverTheyGo) {
+  EXPECT_TRUE(passes("r", By::kAddress, "a.test", "192.0.2.1"));
+  EXPECT_FALSE(passes("r", By::kAddress, "b.test", "192.0.2.1"));
+  EXPECT_TRUE(passes("r", By::kAddress, "a.test", "192.0.2.2"));
 }
 
-TEST_F(RateLimit, LetsItsRateThroughOverTime) {
-  int passed = 0;
-  for (int ms = 0; ms < 10'000; ++ms) passed += refused("a", milliseconds(ms)) ? 0 : 1;
-  EXPECT_EQ(passed, 102);
+TEST_F(RateLimit, CountsPairsOfBoth) {
+  EXPECT_TRUE(passes("r", By::kBoth, "a.test", "192.0.2.1"));
+  EXPECT_FALSE(passes("r", By::kBoth, "a.test", "192.0.2.1"));
+  EXPECT_TRUE(passes("r", By::kBoth, "b.test", "192.0.2.1"));
+  EXPECT_TRUE(passes("r", By::kBoth, "a.test", "192.0.2.2"));
 }
 
-TEST_F(RateLimit, CountsEachSiteByItself) {
-  for (int i = 0; i < 3; ++i) EXPECT_FALSE(refused("a", {}));
-  EXPECT_FALSE(refused("b", {}));
+TEST_F(RateLimit, TakesAnIpv6NetworkForOneClient) {
+  EXPECT_TRUE(passes("r", By::kAddress, "", "2001:db8:0:1::1"));
+  EXPECT_FALSE(passes("r", By::kAddress, "", "2001:db8:0:1:ffff::2"));
+  EXPECT_TRUE(passes("r", By::kAddress, "", "2001:db8:0:2::1"));
 }
 
-TEST_F(RateLimit, ForgetsWhatIsDue) {
-  for (int i = 0; i < 100'000; ++i) EXPECT_FALSE(refused("site-" + std::to_string(i), milliseconds(i)));
-  EXPECT_LT(limits_.size(), 40'000U);
+TEST_F(RateLimit, CountsEachLimitByItself) {
+  EXPECT_TRUE(passes("r", By::kSite, "a.test", "192.0.2.1"));
+  EXPECT_TRUE(passes("s", By::kSite, "a.test", "192.0.2.1"));
 }
 
 }  // namespace

@@ -32,7 +32,9 @@ TEST(RuleJson, KeepsEveryKindOfRule) {
       R"j({"deny":{"message":"no","status":410},"id":"b","match":{"header":{"user-agent":"curl"}},"order":20},)j"
       R"j({"class":"api","id":"c","match":{},"order":30},)j"
       R"j({"header":{"name":"X-A","on":"response","value":"1"},"id":"d","match":{},"order":40},)j"
-      R"j({"id":"e","limit":{"burst":5,"per":"minute","requests":10},"match":{},"order":50}])j";
+      R"j({"id":"e","limit":{"burst":5,"per":"minute","requests":10},"match":{},"order":50},)j"
+      R"j({"id":"f","limit":{"burst":0,"by":"both","dry_run":true,"per":"second","requests":1},"match":{},"order":60},)j"
+      R"j({"id":"g","limit":{"burst":0,"by":"address","per":"hour","requests":1},"match":{},"order":70}])j";
   EXPECT_EQ(round_trip(rules), rules);
 }
 
@@ -81,6 +83,13 @@ TEST(RuleJson, RefusesWhatIsNotOneAction) {
             "rules[0]: does nothing: give it one of redirect, deny, class, header, limit\n");
   EXPECT_EQ(faults_of(R"j([{"id":"a","match":{},"class":"x","deny":{}}])j"),
             "rules[0]: has both deny and class: a rule does one thing\n");
+}
+
+TEST(RuleJson, RefusesALimitThatCountsNobody) {
+  EXPECT_EQ(faults_of(R"j([{"id":"a","match":{},"limit":{"requests":1,"by":"host"}}])j"),
+            "rules[0].limit.by: \"host\" is none of site, address, both\n");
+  EXPECT_THAT(faults_of(R"j([{"id":"a","match":{},"limit":{"requests":0,"dry_run":1}}])j"),
+              AllOf(HasSubstr("rules[0].limit.requests: "), HasSubstr("rules[0].limit.dry_run: ")));
 }
 
 TEST(RuleJson, RefusesFieldsThatFrameTheMessageOrAreOurs) {

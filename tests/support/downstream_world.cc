@@ -92,6 +92,12 @@ Task<void> ignore(Stream& stream) {
   co_return;
 }
 
+ClientLimits::Settings DownstreamWorld::limits_of(const Options& options) {
+  auto settings = options.per_address;
+  settings.connections = options.connections;
+  return settings;
+}
+
 int DownstreamWorld::listen_somewhere() {
   return Acceptor::listen(*Address::parse("127.0.0.1", 0)).value();
 }
@@ -99,9 +105,9 @@ int DownstreamWorld::listen_somewhere() {
 DownstreamWorld::DownstreamWorld(Options options, std::unique_ptr<LoopRunner> its)
     : its_runner(std::move(its)),
       runner(*its_runner),
-      limits(options.connections, 1'000, {}),
+      limits(limits_of(options)),
       downstream(runner.loop(), std::move(options.settings), limits, *this),
-      listener(downstream, *this, listen_somewhere(), {.tls = options.tls, .only_own_user = false}),
+      listener(downstream, *this, listen_somewhere(), {.tls = options.tls, .is_behind_proxy = options.is_behind_proxy}),
       address(listener.local()) {
   listener.start();
 }

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/downstream/connection_limits.h"
+#include "proxy/downstream/client_limits.h"
 #include "proxy/downstream/downstream.h"
 #include "proxy/downstream/listener.h"
 #include "proxy/downstream/stream.h"
@@ -46,6 +46,8 @@ class DownstreamWorld final : private Service, private DownstreamObserver {
     DownstreamSettings settings{};
     std::uint32_t connections = 10'000;
     ServerContext* tls = nullptr;
+    bool is_behind_proxy = false;
+    ClientLimits::Settings per_address{};  // its `connections` are those above
   };
 
   explicit DownstreamWorld(Options options) : DownstreamWorld(std::move(options), std::make_unique<LoopRunner>()) {}
@@ -84,7 +86,7 @@ class DownstreamWorld final : private Service, private DownstreamObserver {
 
   std::unique_ptr<LoopRunner> its_runner;
   LoopRunner& runner;
-  ConnectionLimits limits;
+  ClientLimits limits;
   Downstream downstream;
   Listener listener;
   Address address;
@@ -96,11 +98,12 @@ class DownstreamWorld final : private Service, private DownstreamObserver {
   std::vector<Handshake> handshakes;
 
  private:
+  static ClientLimits::Settings limits_of(const Options& options);
   static int listen_somewhere();
   Task<void> serve(Stream& stream) override;
   void on_opened() override { ++opened; }
   void on_tunnel() override { ++tunnels; }
-  void on_refused(Reason reason) override { refused.push_back(reason); }
+  void on_refused(const Address&, const Error& error) override { refused.push_back(error.reason); }
   void on_closed(bool) override { ++closed; }
   void on_handshake(std::string_view version, bool resumed, Reason result) override {
     handshakes.push_back({std::string(version), resumed, result});

@@ -88,6 +88,12 @@ class RawClient:
         except (TimeoutError, socket.timeout):
             return False
 
+    def everything(self) -> bytes:
+        """What comes until the peer closes."""
+        while self.reader.fill():
+            pass
+        return bytes(self.reader.buffer)
+
     def half_close(self) -> None:
         self.socket.shutdown(socket.SHUT_WR)
 

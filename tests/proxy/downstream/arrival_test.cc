@@ -53,7 +53,7 @@ const std::string kVersion2 = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\
 
 TEST(Arrival, BelievesAProxyHeaderOfATrustedPeer) {
   for (const auto& header : {std::string(kVersion1), kVersion2}) {
-    DownstreamWorld world({.settings = {.is_trusted_proxy = only_loopback}});
+    DownstreamWorld world({.settings = {.is_trusted_proxy = only_loopback}, .is_behind_proxy = true});
     world.serve_by(tell_client);
     const auto client = world.connect();
     client->send(header + std::string(kOnce));
@@ -63,7 +63,7 @@ TEST(Arrival, BelievesAProxyHeaderOfATrustedPeer) {
 
 TEST(Arrival, BelievesAProxyHeaderThatComesByteByByte) {
   for (const auto& header : {std::string(kVersion1), kVersion2}) {
-    DownstreamWorld world({.settings = {.is_trusted_proxy = only_loopback}});
+    DownstreamWorld world({.settings = {.is_trusted_proxy = only_loopback}, .is_behind_proxy = true});
     world.serve_by(tell_client);
     const auto client = world.connect();
     client->send_bytewise(header + std::string(kOnce));
@@ -82,41 +82,81 @@ TEST(Arrival, TakesAProxyHeaderOfAnybodyElseForABadRequest) {
   EXPECT_TRUE(binary->receive_to_end().starts_with("HTTP/1.1 400 "));
 }
 
-TEST(Arrival, ServesATrustedPeerThatSendsNoProxyHeader) {
+TEST(Arrival, LooksForNoProxyHeaderWhereNoneIsDemandedNotEvenOfATrustedPeer) {
   DownstreamWorld world({.settings = {.is_trusted_proxy = only_loopback}});
   world.serve_by(tell_client);
   const auto client = world.connect();
   client->send(kOnce);
   EXPECT_TRUE(body_of(client->receive_to_end()).ends_with(" by 127.0.0.1 believed "));
-  const auto local = world.connect();
-  local->send("PROXY UNKNOWN\r\n" + std::string(kOnce));
-  EXPECT_TRUE(body_of(local->receive_to_end()).ends_with(" by 127.0.0.1 believed "));
+  const auto spoof = world.connect();
+  spoof->send(std::string(kVersion1) + std::string(kOnce));
+  EXPECT_TRUE(spoof->receive_to_end().starts_with("HTTP/1.1 400 "));
 }
 
-TEST(Arrival, ClosesOnAMalformedOrUnfinishedProxyHeader) {
-  DownstreamWorld world({.settings = {.handshake = 200ms, .is_trusted_proxy = everybody}});
+TEST(Arrival, TakesABalancerThatSpeaksForItselfForAClient) {
+  for (const auto& header : {"PROXY UNKNOWN\r\n"s, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"s}) {
+    DownstreamWorld world({.settings = {.is_trusted_proxy = only_loopback}, .is_behind_proxy = true});
+    world.serve_by(tell_client);
+    const auto local = world.connect();
+    local->send(header + std::string(kOnce));
+    EXPECT_TRUE(body_of(local->receive_to_end()).ends_with(" by 127.0.0.1 believed "));
+  }
+}
+
+TEST(Arrival, ClosesOnAMissingMalformedOrUnfinishedProxyHeader) {
+  DownstreamWorld world({.settings = {.handshake = 200ms, .is_trusted_proxy = everybody}, .is_behind_proxy = true});
   world.serve_by(echo);
-  const auto malformed = world.connect();
-  malformed->send("PROXY TCP4 203.0.113.9 nowhere 5555 443\r\n" + std::string(kOnce));
-  EXPECT_EQ(malformed->receive_to_end(), "");
+  for (const auto& bytes : {std::string(kOnce), "PROXY TCP4 203.0.113.9 nowhere 5555 443\r\n" + std::string(kOnce),
+                            "PROXY TCP4 203"s}) {  // the last: after timeouts.handshake
+    const auto client = world.connect();
+    client->send(bytes);
+    EXPECT_EQ(client->receive_to_end(), "");
+  }
+  EXPECT_EQ(world.refused, std::vector(3, Reason::kBadProxyHeader));
   const auto half_closed = world.connect();
   half_closed->send("PROXY TCP4 203");
   half_closed->shutdown();
   EXPECT_EQ(half_closed->receive_to_end(), "");
-  const auto slow = world.connect();
-  slow->send("PROXY TCP4 203");
-  EXPECT_EQ(slow->receive_to_end(), "");  // after timeouts.handshake
   const auto silent = world.connect();
   EXPECT_EQ(silent->receive_to_end(), "");
   EXPECT_EQ(world.served, 0);
   world.runner.until([&] { return world.limits.current() == 0; });
 }
 
+TEST(Arrival, ClosesOnAProxyHeaderOfWhoIsNotTrusted) {
+  DownstreamWorld world(
+      {.settings = {.is_trusted_proxy = [](const Address&) { return false; }}, .is_behind_proxy = true});
+  world.serve_by(echo);
+  const auto client = world.connect();
+  client->send(std::string(kVersion1) + std::string(kOnce));
+  EXPECT_EQ(client->receive_to_end(), "");
+  EXPECT_EQ(world.refused, std::vector{Reason::kBadProxyHeader});
+  EXPECT_EQ(world.served, 0);
+}
+
+TEST(Arrival, CountsAConnectionAsTheClientsThatTheBalancerNames) {
+  DownstreamWorld world({.settings = {.is_trusted_proxy = only_loopback},
+                         .is_behind_proxy = true,
+                         .per_address = {.connections_per_address = 1}});
+  world.serve_by(tell_client);
+  const auto first = world.connect();
+  first->send(std::string(kVersion1) + std::string(kGet));
+  first->receive_until(" by 127.0.0.1 ");
+  const auto second = world.connect();
+  second->send(std::string(kVersion1) + std::string(kGet));
+  EXPECT_NE(second->receive_to_end().find("limits.connections_per_address (1)"), std::string::npos);
+  const auto other = world.connect();
+  other->send("PROXY TCP4 203.0.113.10 192.0.2.1 5555 443\r\n" + std::string(kGet));
+  other->receive_until(" by 127.0.0.1 ");
+  EXPECT_EQ(world.refused, std::vector{Reason::kTooManyConnectionsFromAddress});
+}
+
 // ---- TLS ----
 
 class TlsWorld {
  public:
-  explicit TlsWorld(DownstreamSettings settings = {})
+  explicit TlsWorld(DownstreamSettings settings = {}, bool is_behind_proxy = false,
+                    ClientLimits::Settings per_address = {})
       : runner(std::make_unique<LoopRunner>()),
         loop_(runner->loop()),
         authority(),
@@ -126,7 +166,11 @@ class TlsWorld {
         context(ServerContext::make({}, cache, [this](std::function<void()> work) { loop_.post(std::move(work)); })
                     .value()),
         world((context->set_default(authority.certificate({.names = {"default.test"}})),
-               DownstreamWorld::Options{.settings = std::move(settings), .connections = 1'000, .tls = context.get()}),
+               DownstreamWorld::Options{.settings = std::move(settings),
+                                        .connections = 1'000,
+                                        .tls = context.get(),
+                                        .is_behind_proxy = is_behind_proxy,
+                                        .per_address = per_address}),
               std::move(runner)) {
     world.serve_by(echo);
   }
@@ -202,7 +246,7 @@ TEST(Arrival, AnswersPlainHttpOnTheTlsPortInPlainWords) {
 }
 
 TEST(Arrival, TakesAClientHelloBehindAProxyHeader) {
-  TlsWorld tls({.is_trusted_proxy = only_loopback});
+  TlsWorld tls({.is_trusted_proxy = only_loopback}, true);
   tls.world.serve_by(tell_client);
   auto together = tls.world.connect_tls("a.test");
   together.wire().send(kVersion1);
@@ -219,8 +263,8 @@ TEST(Arrival, TakesAClientHelloBehindAProxyHeader) {
 
 TEST(Arrival, LetsAWaitingHandshakeGoOnWhenOneEnds) {
   TlsWorld tls({.handshakes = 1});
-  const auto hog = tls.world.connect();
-  hog->send("\x16\x03\x01");
+  auto hog = tls.world.connect_tls("a.test");
+  hog.begin();
   tls.world.runner.turns(3);
   auto first = tls.world.connect_tls("a.test");
   auto second = tls.world.connect_tls("a.test");
@@ -229,7 +273,7 @@ TEST(Arrival, LetsAWaitingHandshakeGoOnWhenOneEnds) {
   tls.world.runner.turns(10);
   EXPECT_FALSE(first.wire().has_input());  // they wait
   EXPECT_FALSE(second.wire().has_input());
-  hog->reset();
+  hog.wire().reset();
   ASSERT_TRUE(first.shake_hands());
   ASSERT_TRUE(second.shake_hands());
   first.send(kGet);
@@ -240,8 +284,8 @@ TEST(Arrival, LetsAWaitingHandshakeGoOnWhenOneEnds) {
 
 TEST(Arrival, PassesTheTurnOfAClientThatLeftWhileItWaited) {
   TlsWorld tls({.handshakes = 1});
-  const auto hog = tls.world.connect();
-  hog->send("\x16\x03\x01");
+  auto hog = tls.world.connect_tls("a.test");
+  hog.begin();
   tls.world.runner.turns(3);
   auto leaves = tls.world.connect_tls("a.test");
   leaves.begin();
@@ -251,22 +295,70 @@ TEST(Arrival, PassesTheTurnOfAClientThatLeftWhileItWaited) {
   tls.world.runner.turns(3);
   leaves.wire().reset();
   tls.world.runner.turns(3);
-  hog->reset();
+  hog.wire().reset();
   EXPECT_TRUE(stays.shake_hands());
 }
 
 TEST(Arrival, CutsOneThatWaitedTooLongForItsTurn) {
   TlsWorld tls({.handshakes = 1, .handshake = 200ms});
-  const auto hog = tls.world.connect();
-  hog->send("\x16\x03\x01");
+  auto hog = tls.world.connect_tls("a.test");
+  hog.begin();
   tls.world.runner.turns(3);
   auto waiting = tls.world.connect_tls("a.test");
   waiting.begin();
-  hog->receive_to_end();
+  hog.wire().receive_to_end();
   tls.world.runner.until([&] { return tls.world.limits.current() == 0; });
   EXPECT_EQ(tls.world.downstream.connections(), 0u);
   auto next = tls.world.connect_tls("a.test");
   EXPECT_TRUE(next.shake_hands());  // its place is free again
+}
+
+TEST(Arrival, CrowdsOutTheHandshakeThatHasBeenSlowWhenOthersWait) {
+  TlsWorld tls({.handshakes = 2});
+  auto slow = tls.world.connect_tls("a.test");
+  slow.begin();
+  auto slower = tls.world.connect_tls("a.test");
+  slower.begin();
+  tls.world.runner.turns(5);
+  auto client = tls.world.connect_tls("a.test");
+  ASSERT_TRUE(client.shake_hands());  // long before timeouts.handshake
+  client.send(kGet);
+  EXPECT_EQ(client.receive_until("GET /a "), kGotA);
+  ASSERT_EQ(tls.world.handshakes.size(), 2u);
+  EXPECT_EQ(tls.world.handshakes[0].result, Reason::kHandshakeTimeout);
+  EXPECT_EQ(tls.world.handshakes[1].result, Reason::kOk);
+  EXPECT_EQ(tls.world.limits.current(), 2u);  // the slower one has room now
+}
+
+TEST(Arrival, GivesNoPlaceAmongTheHandshakesToHalfAHello) {
+  TlsWorld tls({.handshakes = 1});
+  std::vector<std::unique_ptr<ScriptedConnection>> slow;
+  for (const auto& part : {"\x16\x03\x01"s, "\x16\x03\x01\0\x05\x01\0\x02\0\x03"s, "\x16\x03\x01\0\x01\x01\x16\x03"s}) {
+    slow.push_back(tls.world.connect());
+    slow.back()->send(part);
+  }
+  tls.world.runner.turns(5);
+  auto client = tls.world.connect_tls("a.test");
+  ASSERT_TRUE(client.shake_hands());
+  ASSERT_EQ(tls.world.handshakes.size(), 1u);  // nobody was crowded out
+}
+
+TEST(Arrival, TurnsAwayWhoShakesHandsTooOften) {
+  TlsWorld tls({.is_trusted_proxy = only_loopback}, true, {.handshakes_per_address = 1});
+  const auto shakes = [&](std::string_view header) {
+    auto client = tls.world.connect_tls("a.test");
+    client.wire().send(header);
+    return client.shake_hands();
+  };
+  EXPECT_TRUE(shakes(kVersion1));
+  EXPECT_TRUE(shakes(kVersion1));
+  EXPECT_FALSE(shakes(kVersion1));
+  EXPECT_TRUE(shakes("PROXY TCP4 203.0.113.10 192.0.2.1 5555 443\r\n"));
+  EXPECT_EQ(tls.world.refused, std::vector{Reason::kTooManyHandshakesFromAddress});
+
+  const auto client = tls.world.connect();
+  client->send(std::string(kVersion1) + "\x16\x03\x01\0\x04\x01\0\0\0"s);
+  EXPECT_EQ(client->receive_to_end(), "\x15\x03\x03\0\x02\x02\x31"s);  // access_denied
 }
 
 CertificateTable table_of(std::string_view name, const Certificate& certificate) {

@@ -44,15 +44,16 @@ TEST(Listener, TellsAnAddressThatItHasTooMany) {
   world.serve_by(echo);
   int pair[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-  const auto peer = *Address::parse("192.0.2.1", 1234);
-  world.limits.enter(peer);
+  ClientFacts facts;
+  facts.peer = facts.direct_peer = *Address::parse("192.0.2.1", 1234);
+  facts.place = world.limits.enter(facts.peer, false, pair[0]).place;
   auto arrival =
-      std::make_unique<Arrival>(world.downstream, world.service(), nullptr, pair[0], peer,
+      std::make_unique<Arrival>(world.downstream, world.service(), nullptr, pair[0], std::move(facts),
                                 std::make_unique<const Error>(make_error(Reason::kTooManyConnectionsFromAddress,
                                                                          "limits.connections_per_address (1)")));
   auto& arrived = *arrival;
   world.downstream.add(std::move(arrival));
-  arrived.start();
+  arrived.start(false);
   ScriptedConnection client(world.runner, pair[1]);
   client.send(kGet);
   const auto refusal = client.receive_to_end();

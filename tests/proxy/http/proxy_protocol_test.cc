@@ -76,7 +76,7 @@ TEST(ProxyProtocol1, TakesUnknownForTheConnectionItself) {
 
 TEST(ProxyProtocol1, TakesTheLongestHeader) {
   EXPECT_FALSE(complete("PROXY UNKNOWN " + std::string(107 - 16, 'x') + "\r\n").has_addresses);
-  EXPECT_EQ(refused("PROXY UNKNOWN " + std::string(107 - 15, 'x') + "\r\n"), Reason::kBadHandshake);
+  EXPECT_EQ(refused("PROXY UNKNOWN " + std::string(107 - 15, 'x') + "\r\n"), Reason::kBadProxyHeader);
 }
 
 struct Bad {
@@ -86,7 +86,7 @@ struct Bad {
 class BadProxyHeader : public testing::TestWithParam<Bad> {};
 
 TEST_P(BadProxyHeader, IsRefused) {
-  EXPECT_EQ(refused(GetParam().bytes), Reason::kBadHandshake);
+  EXPECT_EQ(refused(GetParam().bytes), Reason::kBadProxyHeader);
 }
 
 INSTANTIATE_TEST_SUITE_P(
