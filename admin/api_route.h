@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,9 +14,13 @@
 #include <vector>
 
 #include "admin/records.h"
+#include "base/task.h"
+#include "proxy/downstream/stream.h"
 #include "proxy/http/message.h"
 
 namespace hybridge {
+
+struct Receipt;
 
 struct ApiRequest {
   std::string action;                   // `PUT /v1/snapshot`, for the audit
@@ -25,7 +30,11 @@ struct ApiRequest {
   std::string if_match;
   std::string if_none_match;
   std::string agent_job_id;  // X-Agent-Job-Id, by which a control plane knows its calls of the press API
+  std::string last_event_id;
+  std::string idempotency_key;
   std::string body;
+
+  std::shared_ptr<Receipt> receipt = {};  // goes with the write; null: the call has no Idempotency-Key
 
   const std::string& parameter() const { return parameters.front(); }
 };
@@ -40,6 +49,9 @@ struct ApiAnswer {
 // Called once, on any thread.
 using Answered = std::function<void(ApiAnswer)>;
 
+// Runs work on the loop that a stream belongs to; from any thread.
+using LoopPost = std::function<void(std::function<void()>)>;
+
 struct ApiRoute {
   enum class Access : std::uint8_t {
     kPublic,            // nobody is asked: probes
@@ -53,8 +65,15 @@ struct ApiRoute {
   std::size_t body_limit = 0;                // bytes; 0: no body is read
   std::vector<std::string_view> query = {};  // the parameters there are; others are refused, for they are typing errors
   bool is_instant = false;                   // needs no background thread
+  // For the description of the API (admin/openapi.h): what the call does, in a few words; the schema of its body, ""
+  // when it takes none; the schema of its answer, or that answer's media type.
+  std::string_view summary = {};
+  std::string_view takes = {};
+  std::string_view gives = {};
   // On a background thread, unless it is instant; must not block for long.
   std::function<void(const ApiRequest&, Answered)> run = {};
+  // Instead of `run`, for an answer without end: on the loop of the stream, which it answers by itself.
+  std::function<Task<void>(std::shared_ptr<const ApiRequest>, Stream&, const LoopPost&)> stream = {};
 };
 
 // Finds the route of a method and path. The error is the answer: 404, 405 with Allow, 400 for a path that cannot be

@@ -15,8 +15,6 @@
 
 namespace hybridge {
 
-// Runs work on the loop that a stream belongs to; from any thread.
-using LoopPost = std::function<void(std::function<void()>)>;
 using ApiWork = std::function<void(Answered)>;
 
 std::string_view field_of(const http::RequestHead& head, std::string_view name);  // "": it is not there

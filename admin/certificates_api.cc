@@ -145,6 +145,7 @@ void put_certificate(const CertificatesApi& api, const ApiRequest& request, Answ
   write.who = request.who;
   write.action = request.action;
   write.dry_run = is_set(request, "dry_run");
+  write.receipt = request.receipt;
   write.plan = [record, host, if_match = request.if_match, &reader = api.reader](const Tip& tip) {
     Plan plan;
     plan.is_conflict = is_conflict(tip, host, if_match);
@@ -164,6 +165,7 @@ void delete_certificate(const CertificatesApi& api, const ApiRequest& request, A
   write.who = request.who;
   write.action = request.action;
   write.dry_run = is_set(request, "dry_run");
+  write.receipt = request.receipt;
   write.frees = true;
   write.plan = [host, if_match = request.if_match](const Tip& tip) {
     Plan plan;
@@ -221,17 +223,24 @@ void add_certificate_routes(std::vector<ApiRoute>& routes, const CertificatesApi
   constexpr std::string_view kOne = "/v1/certificates/{host}";
   routes.push_back({.pattern = "/v1/certificates",
                     .query = {"after", "limit"},
+                    .summary = "The certificates that are stored, by name",
+                    .gives = "Certificates",
                     .run = [api](const ApiRequest& request, const Answered& answered) {
                       list_certificates(api, request, answered);
                     }});
-  routes.push_back({.pattern = kOne, .run = [api](const ApiRequest& request, const Answered& answered) {
-                      get_certificate(api, request, answered);
-                    }});
+  routes.push_back(
+      {.pattern = kOne,
+       .summary = "Names, dates and fingerprint of a certificate; never its key",
+       .gives = "Certificate",
+       .run = [api](const ApiRequest& request, const Answered& answered) { get_certificate(api, request, answered); }});
   routes.push_back({.method = http::Method::kPut,
                     .pattern = kOne,
                     .role = Role::kCertificate,
                     .body_limit = api.body_limit,
                     .query = {"dry_run"},
+                    .summary = "Stores the certificate that is served for this name",
+                    .takes = "Pairs",
+                    .gives = "Written",
                     .run = [api](const ApiRequest& request, Answered answered) {
                       put_certificate(api, request, std::move(answered));
                     }});
@@ -239,6 +248,8 @@ void add_certificate_routes(std::vector<ApiRoute>& routes, const CertificatesApi
                     .pattern = kOne,
                     .role = Role::kCertificate,
                     .query = {"dry_run"},
+                    .summary = "Removes it: a wildcard or the default certificate serves the name from then on",
+                    .gives = "Written",
                     .run = [api](const ApiRequest& request, Answered answered) {
                       delete_certificate(api, request, std::move(answered));
                     }});

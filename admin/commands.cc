@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -11,16 +13,22 @@
 #include <iostream>
 #include <memory>
 #include <string_view>
+#include <vector>
 
+#include "admin/inquiry_api.h"
 #include "admin/password_hash.h"
 #include "admin/records.h"
+#include "admin/socket_client.h"
 #include "admin/state_reader.h"
 #include "admin/store.h"
+#include "admin/unix_time.h"
 #include "base/digest.h"
 #include "proxy/config.h"
 #include "proxy/explain.h"
 
 namespace hybridge {
+
+namespace json = boost::json;
 
 namespace {
 constexpr std::size_t kLongestTokenName = 64;
@@ -58,7 +66,47 @@ Result<LoadedState> stored_state(const Config& config) {
   if (!std::filesystem::exists(config.state_dir + "/state.db", failed) && !failed) return LoadedState{};
   auto reader = StateReader::open(config.state_dir);
   if (!reader) return reader.error();
+  if (const auto unlocked = (*reader)->use_vault(config.state_key); !unlocked) return unlocked.error();
   return (*reader)->load();
+}
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.';
+    if (is_plain) {
+      out += c;
+    } else {
+      const auto byte = static_cast<std::uint8_t>(c);
+      out += '%' + to_hex(std::span(&byte, 1));
+    }
+  }
+  return out;
+}
+
+int show_explanation(const SocketAnswer& answer, bool as_json) {
+  boost::system::error_code failed;
+  const auto value = json::parse(answer.body, failed);
+  if (failed || !value.is_object()) return fail("the answer is no JSON: " + answer.body);
+  const auto& object = value.get_object();
+  if (answer.status != 200) return fail(std::string(object.at("detail").as_string()));
+  if (as_json) {
+    std::fputs(answer.body.c_str(), stdout);
+    return 0;
+  }
+  std::vector<ExplainedStep> steps;
+  for (const auto& step : object.at("steps").as_array()) {
+    steps.push_back({std::string(step.at("name").as_string()), std::string(step.at("value").as_string())});
+  }
+  std::fputs(to_text(steps).c_str(), stdout);
+  return 0;
+}
+
+// A token of the list, or the one that was just made.
+std::string token_json(const TokenRecord& token, const std::string& secret = {}) {
+  std::string out = "{\"name\":\"" + token.name + "\",\"role\":\"" + std::string(to_string(token.role)) +
+                    "\",\"created\":\"" + iso_time(token.created) + '"';
+  if (!secret.empty()) out += ",\"token\":\"" + secret + '"';
+  return out + '}';
 }
 }  // namespace
 
@@ -84,18 +132,21 @@ int check(const std::string& config_path) {
   return 0;
 }
 
-int explain_url(const std::string& config_path, const std::string& url) {
+int explain_url(const std::string& config_path, const std::string& url, bool as_json) {
   const auto config = load_config(config_path);
   if (!config) return fail(config.error().detail);
+  if (const auto answer = ask_admin(config->admin.socket, "/v1/explain?url=" + percent_encoded(url))) {
+    return show_explanation(*answer, as_json);
+  }
   const auto state = stored_state(*config);
   if (!state) return fail(config->state_dir + ": " + state.error().detail);
   const auto explanation = explain(*config, state->snapshot, state->certificates, url);
   if (!explanation) return fail(explanation.error().detail);
-  std::fputs(to_text(*explanation).c_str(), stdout);
+  std::fputs((as_json ? write_explanation(*explanation) : to_text(*explanation)).c_str(), stdout);
   return 0;
 }
 
-int add_token(const std::string& config_path, const std::string& name, const std::string& role) {
+int add_token(const std::string& config_path, const std::string& name, const std::string& role, bool as_json) {
   const auto known = to_role(role);
   if (!known) return fail("\"" + role + "\" is no role: read, route, certificate, hold or admin");
   if (!is_token_name(name)) {
@@ -105,29 +156,29 @@ int add_token(const std::string& config_path, const std::string& name, const std
   if (!store) return fail(store.error().detail);
   const auto token = make_token();
   if (!token) return fail(token.error().detail);
-  const auto added =
-      (*store)->add_token({.name = name, .role = *known, .hash = sha256(*token), .created = std::time(nullptr)});
+  const TokenRecord record{.name = name, .role = *known, .hash = sha256(*token), .created = std::time(nullptr)};
+  const auto added = (*store)->add_token(record);
   if (!added) return fail(added.error().detail);
-  std::printf("%s\n", token->c_str());
+  std::printf("%s\n", as_json ? token_json(record, *token).c_str() : token->c_str());
   return 0;
 }
 
-int list_tokens(const std::string& config_path) {
+int list_tokens(const std::string& config_path, bool as_json) {
   const auto config = load_config(config_path);
   if (!config) return fail(config.error().detail);
   auto reader = StateReader::open(config->state_dir);
   if (!reader) return fail(reader.error().detail);
   const auto tokens = (*reader)->tokens();
   if (!tokens) return fail(tokens.error().detail);
+  std::string all;
   for (const auto& token : *tokens) {
-    const auto role = to_string(token.role);
-    const auto created = static_cast<std::time_t>(token.created);
-    std::tm parts{};
-    gmtime_r(&created, &parts);
-    std::array<char, 32> when{};
-    std::strftime(when.data(), when.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    std::printf("%s\t%.*s\t%s\n", token.name.c_str(), static_cast<int>(role.size()), role.data(), when.data());
+    if (as_json) {
+      all += (all.empty() ? "" : ",") + token_json(token);
+    } else {
+      all += token.name + '\t' + std::string(to_string(token.role)) + '\t' + iso_time(token.created) + '\n';
+    }
   }
+  std::fputs(as_json ? ("[" + all + "]\n").c_str() : all.c_str(), stdout);
   return 0;
 }
 

@@ -1,5 +1,5 @@
 // The commands that work on configuration and state and end: `check`, `explain`, `token`, `agent-password`. Each prints
-// its result on standard output, its faults on standard error, and gives the exit status.
+// its result on standard output, for humans or as JSON, its faults on standard error, and gives the exit status.
 #pragma once
 
 #include <string>
@@ -7,9 +7,10 @@
 namespace hybridge {
 
 int check(const std::string& config_path);
-int explain_url(const std::string& config_path, const std::string& url);
-int add_token(const std::string& config_path, const std::string& name, const std::string& role);
-int list_tokens(const std::string& config_path);
+// Asks the running process, which knows more; where none answers, the stored state.
+int explain_url(const std::string& config_path, const std::string& url, bool as_json);
+int add_token(const std::string& config_path, const std::string& name, const std::string& role, bool as_json);
+int list_tokens(const std::string& config_path, bool as_json);
 int remove_token(const std::string& config_path, const std::string& name);
 int set_agent_password(const std::string& config_path);  // the first line of standard input
 

@@ -10,12 +10,15 @@
 #include <future>
 #include <utility>
 
+#include "admin/events_api.h"
+#include "admin/unix_time.h"
 #include "base/version.h"
 
 namespace hybridge {
 
 namespace {
 constexpr auto kWatch = std::chrono::seconds(1);
+constexpr std::size_t kQuarantinedTold = 20;
 
 void say_faults(const std::vector<std::string>& faults) {
   for (const auto& fault : faults) std::fprintf(stderr, "%s\n", fault.c_str());
@@ -23,8 +26,9 @@ void say_faults(const std::vector<std::string>& faults) {
 
 bool same_until_restart(const Config& now, const Config& next) {
   return now.workers == next.workers && now.io == next.io && now.state_dir == next.state_dir &&
-         now.listen == next.listen && now.admin == next.admin && now.access_log == next.access_log &&
-         now.tls == next.tls && now.upstream.tls == next.upstream.tls && now.upstream.dns == next.upstream.dns &&
+         now.state_key == next.state_key && now.listen == next.listen && now.admin == next.admin &&
+         now.access_log == next.access_log && now.audit == next.audit && now.tls == next.tls &&
+         now.upstream.tls == next.upstream.tls && now.upstream.dns == next.upstream.dns &&
          now.limits.memory == next.limits.memory && now.rate_limits.memory == next.rate_limits.memory;
 }
 
@@ -138,8 +142,8 @@ void Daemon::reload() {
   }
   if (!same_until_restart(*config_, *config)) {
     log::warn(
-        "workers, io, state_dir, listen, admin, access_log, tls, upstream.tls, upstream.dns, limits.memory and "
-        "rate_limits.memory change at the next start only");
+        "workers, io, state_dir, state_key, listen, admin, access_log, audit, tls, upstream.tls, upstream.dns, "
+        "limits.memory and rate_limits.memory change at the next start only");
   }
   auto next = std::make_shared<const Config>(std::move(*config));
   auto standing = make_standing(next);
@@ -164,6 +168,8 @@ StatusFacts Daemon::status() const {
   facts.uptime_s = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_).count();
   facts.workers = edge_->worker_count();
   facts.connections = edge_->connections();
+  facts.quarantined_count = quarantine_.count();
+  facts.quarantined = quarantine_.first(kQuarantinedTold);
   if (edge_->is_draining()) facts.not_ready = "draining";
   facts.pid = ::getpid();
   const std::lock_guard lock(config_mutex_);
@@ -189,9 +195,13 @@ std::vector<Metrics::Expiry> Daemon::expiring(std::size_t most) const {
 }
 
 void Daemon::on_published(std::uint64_t revision, Duration took) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  counters_.published(revision, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(),
+  counters_.published(revision, unix_microseconds() / 1000,
                       std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+}
+
+void Daemon::on_written(const StoreWrite& write, bool live) {
+  quarantine_.heal(write);
+  tell(*events_, write.audit, live);
 }
 
 void Daemon::on_store_failed(const Error& error) {
@@ -240,7 +250,7 @@ Result<void> Daemon::upgrade() {
                       .state_dir = config_->state_dir,
                       .sockets = {},
                       .ticket_keys = tickets_->aged(Clock::now())};
-  const Successor::Sources sources{*edge_, *admin_, *publisher_, *store_, notifier_};
+  const Successor::Sources sources{*edge_, *admin_, *publisher_, *events_, *store_, notifier_};
   successor_ = std::make_unique<Successor>(sources, std::move(*ends), command_, std::move(offer),
                                            config_->upgrade_timeout, static_cast<Successor::Observer&>(*this));
   return {};

@@ -16,10 +16,13 @@
 #include "admin/admin_api.h"
 #include "admin/admin_front.h"
 #include "admin/admin_side.h"
+#include "admin/event_log.h"
 #include "admin/executor.h"
 #include "admin/followed_tables.h"
+#include "admin/housekeeping.h"
 #include "admin/predecessor.h"
 #include "admin/publisher.h"
+#include "admin/quarantine.h"
 #include "admin/state_reader.h"
 #include "admin/store.h"
 #include "admin/successor.h"
@@ -84,6 +87,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   std::shared_ptr<const Config> config() const;  // any thread
   std::vector<Metrics::Expiry> expiring(std::size_t most) const;
   void on_published(std::uint64_t revision, Duration took) override;
+  void on_written(const StoreWrite& write, bool live) override;
   void on_store_failed(const Error& error) override;
   void on_handed_over(pid_t successor) override;
   void on_handover_failed(const Error& why) override;
@@ -98,6 +102,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   const ServiceNotifier notifier_;
   const TimePoint began_ = Clock::now();
 
+  Quarantine quarantine_;
   std::unique_ptr<Predecessor> predecessor_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<StateReader> reader_;
@@ -113,10 +118,12 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   std::unique_ptr<FollowedTables> followed_;  // of the predecessor, if there is one
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<AdminSide> admin_;
+  std::unique_ptr<EventLog> events_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<AdminApi> api_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<AdminFront> admin_front_;
+  std::unique_ptr<Housekeeping> housekeeping_;
   std::unique_ptr<Successor> successor_;
   bool is_retired_ = false;  // another process has taken over
   DefaultCertificate::Stamp certificate_stamp_;

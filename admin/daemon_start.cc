@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "admin/daemon.h"
+#include "admin/unix_time.h"
 #include "base/version.h"
 
 namespace hybridge {
@@ -50,13 +51,16 @@ Result<void> Daemon::open_store(Descriptor lock) {
   auto store = Store::open(config_->state_dir, Store::Access::kServe, std::move(lock));
   if (!store) return store.error();
   store_ = std::move(*store);
-  return {};
+  if (auto unlocked = store_->use_vault(config_->state_key); !unlocked) return unlocked;
+  // A vault may just have been made.
+  return reader_ ? reader_->use_vault(config_->state_key) : Result<void>();
 }
 
 Result<void> Daemon::make_edge() {
   auto reader = StateReader::open_beside_older(config_->state_dir);
   if (!reader) return reader.error();
   reader_ = std::move(*reader);
+  if (auto unlocked = reader_->use_vault(config_->state_key); !unlocked) return unlocked;
   auto trust = TrustStore::load(config_->upstream.tls.ca);
   if (!trust) return trust.error();
   trust_ = std::move(*trust);
@@ -69,8 +73,9 @@ Result<void> Daemon::make_edge() {
   certificates_ = std::make_unique<CertificateCache>(
       [this](const std::string& name) { return reader_->pairs(name); },
       [this](std::function<void()> work) { loaders_->post(std::move(work)); }, CertificateCache::Limits{},
-      [](const std::string& name, const Error& error) {
+      [this](const std::string& name, const Error& error) {
         log::error("the certificate of {} cannot be used, the default is served: {}", name, error.detail);
+        quarantine_.add_certificate(name, error.detail);
       });
   resolver_ = std::make_unique<Resolver>(config_->upstream.dns.refresh);
   edge_ = std::make_unique<Edge>(
@@ -93,6 +98,7 @@ Result<void> Daemon::bind(ListeningSockets inherited) {
 void Daemon::publish_before_listening(const LoadedState& state) {
   for (const auto& fault : state.quarantined.kept()) {
     log::error("a stored record cannot be right and is left out: {}: {}", fault.path, fault.message);
+    quarantine_.add(fault);
   }
   const auto snapshot = std::make_shared<const Snapshot>(state.snapshot);
   edge_->publish(std::make_shared<const CertificateTable>(state.certificates), {});
@@ -155,6 +161,8 @@ Result<void> Daemon::take_over(Descriptor lock) {
 Result<void> Daemon::make_api(const LoadedState& state) {
   publishing_ = std::make_unique<Executor>("publisher");
   LiveTables& tables = followed_ ? static_cast<LiveTables&>(*followed_) : *edge_;
+  // No other run of the process counts from here: events do not come every microsecond.
+  events_ = std::make_unique<EventLog>(state.revision, static_cast<std::uint64_t>(unix_microseconds()));
   publisher_ =
       std::make_unique<Publisher>(*publishing_, *store_, tables, state, static_cast<Publisher::Observer*>(this));
   metrics_ = std::make_unique<Metrics>(Metrics::Sources{
@@ -166,6 +174,7 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       .expiring = [this](std::size_t most) { return expiring(most); },
       .access_log_dropped = [this] { return access_log_->dropped(); },
       .rate_limits_forgotten = [this] { return edge_->rate_limits_forgotten(); },
+      .quarantined = [this] { return quarantine_.count(); },
   });
   std::promise<void> loaded;
   publisher_->publish_loaded([&loaded] { loaded.set_value(); });
@@ -173,12 +182,20 @@ Result<void> Daemon::make_api(const LoadedState& state) {
   api_ = std::make_unique<AdminApi>(AdminApi::Sources{
       .publisher = *publisher_,
       .reader = *reader_,
+      .events = *events_,
       .post = [this](std::function<void()> work) { admin_->loop().post(std::move(work)); },
       .status = [this] { return status(); },
       .metrics = [this] { return metrics_->text(); },
       .config = [this] { return config(); },
       .upgrade = [this] { return upgrade_from(std::chrono::seconds(2)); },
+      .workers = {.counters = edge_->counters(),
+                  .find_request = [this](std::string id, auto found) { edge_->find_request(std::move(id), found); }},
   });
+  housekeeping_ = std::make_unique<Housekeeping>(
+      *publishing_, *publisher_,
+      Housekeeping::Keep{.audit = std::chrono::duration_cast<std::chrono::seconds>(config_->audit.keep)},
+      unix_microseconds);
+  housekeeping_->begin();
   auto own_api =
       make_own_api_({.publisher = *publisher_, .reader = *reader_, .config = [this] { return this->config(); }});
   if (!own_api) return own_api.error();

@@ -1,11 +1,15 @@
 #include "admin/inquiry_api.h"
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <limits>
 
 #include "admin/problem.h"
+#include "admin/reasons.h"
 #include "admin/unix_time.h"
-#include "proxy/explain.h"
+#include "base/host_name.h"
+#include "proxy/log_format.h"
 #include "routing/json_reader.h"
 
 namespace hybridge {
@@ -27,18 +31,7 @@ void show_explanation(const InquiryApi& api, const ApiRequest& request, const An
   const auto steps = explain(*api.config(), *tip.snapshot, *tip.certificates, url, method);
   if (!steps) return answered(problem(400, "bad_url", steps.error().detail));
   ApiAnswer answer;
-  answer.body = "{\"answer\":";
-  append_json_string(answer.body, steps->back().value);
-  answer.body += ",\"steps\":[";
-  for (const auto& [name, value] : *steps) {
-    if (answer.body.back() != '[') answer.body += ',';
-    answer.body += "{\"name\":";
-    append_json_string(answer.body, name);
-    answer.body += ",\"value\":";
-    append_json_string(answer.body, value);
-    answer.body += '}';
-  }
-  answer.body += "]}\n";
+  answer.body = write_explanation(*steps);
   answered(std::move(answer));
 }
 
@@ -75,17 +68,108 @@ void show_audit(const InquiryApi& api, const ApiRequest& request, const Answered
   answer.body += "}\n";
   answered(std::move(answer));
 }
+// The same fields as the access log's line.
+void show_request(const RecentRequest& found, const Answered& answered) {
+  const auto record = found.record();
+  std::string line;
+  LogFormat(Config::LogFormat::kJson).append(record, line);
+  line.pop_back();
+  ApiAnswer answer;
+  answer.body = "{\"request\":" + line + ",\"why\":";
+  append_json_string(answer.body, meaning_of(record.reason));
+  if (!record.detail.empty()) {
+    answer.body += ",\"detail\":";
+    append_json_string(answer.body, record.detail);
+  }
+  answer.body += "}\n";
+  answered(std::move(answer));
+}
+
+void find_request(const InquiryApi& api, const ApiRequest& request, Answered answered) {
+  // Whoever comes first answers: the workers, or the clock.
+  struct Once {
+    Answered answered;
+    std::atomic_flag is_done;
+  };
+  const auto once = std::make_shared<Once>();
+  once->answered = std::move(answered);
+  api.workers.find_request(request.parameter(), [once, id = request.parameter()](auto found) {
+    if (once->is_done.test_and_set()) return;
+    if (found) return show_request(*found, once->answered);
+    once->answered(problem(404, "not_found",
+                           "no request " + in_quotes(id) + " is remembered: each worker knows the last " +
+                               std::to_string(RecentRequests::kRequests) + " that ended well and the last " +
+                               std::to_string(RecentRequests::kFailures) +
+                               " others; older ones are in the access log"));
+  });
+  api.executor.post_after(api.workers.patience, [once] {
+    if (once->is_done.test_and_set()) return;
+    once->answered(problem(503, "worker_busy", "a worker did not look in time"));
+  });
+}
+
+void show_stats(const InquiryApi& api, const ApiRequest& request, const Answered& answered) {
+  const auto name = normalize_host_name(request.parameter());
+  if (!name) return answered(problem(400, "bad_name", name.error().detail));
+  const auto totals = totals_of(*name, api.workers.counters);
+  if (totals.requests() == 0 && !api.publisher.tip().snapshot->has_site(*name)) {
+    return answered(problem(404, "not_found", "there is no site " + in_quotes(*name)));
+  }
+  constexpr std::array<std::string_view, SiteCounters::kClasses> kClasses = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  ApiAnswer answer;
+  answer.body = "{\"site\":";
+  append_json_string(answer.body, *name);
+  answer.body += ",\"requests\":" + std::to_string(totals.requests()) + ",\"by_class\":{";
+  for (std::size_t at = 0; at < kClasses.size(); ++at) {
+    if (at != 0) answer.body += ',';
+    answer.body.append("\"").append(kClasses[at]).append("\":").append(std::to_string(totals.by_class[at]));
+  }
+  answer.body += "},\"bytes_in\":" + std::to_string(totals.body_bytes_in) +
+                 ",\"bytes_out\":" + std::to_string(totals.body_bytes_out) +
+                 ",\"duration_ms\":" + std::to_string(totals.microseconds / 1000) + "}\n";
+  answered(std::move(answer));
+}
 }  // namespace
+
+std::string write_explanation(const std::vector<ExplainedStep>& steps) {
+  std::string out = "{\"answer\":";
+  append_json_string(out, steps.back().value);
+  out += ",\"steps\":[";
+  for (const auto& [name, value] : steps) {
+    if (out.back() != '[') out += ',';
+    out += "{\"name\":";
+    append_json_string(out, name);
+    out += ",\"value\":";
+    append_json_string(out, value);
+    out += '}';
+  }
+  return out += "]}\n";
+}
 
 void add_inquiry_routes(std::vector<ApiRoute>& routes, const InquiryApi& api) {
   routes.push_back({.pattern = "/v1/explain",
                     .query = {"url", "method"},
+                    .summary = "What would become of a request, and why; sends nothing",
+                    .gives = "Explanation",
                     .run = [api](const ApiRequest& request, const Answered& answered) {
                       show_explanation(api, request, answered);
                     }});
+  routes.push_back({.pattern = "/v1/requests/{id}",
+                    .summary = "What became of a request that ended lately",
+                    .gives = "Request",
+                    .run = [api](const ApiRequest& request, Answered answered) {
+                      find_request(api, request, std::move(answered));
+                    }});
+  routes.push_back(
+      {.pattern = "/v1/sites/{name}/stats",
+       .summary = "How many requests a site had, and how they ended",
+       .gives = "SiteStats",
+       .run = [api](const ApiRequest& request, const Answered& answered) { show_stats(api, request, answered); }});
   routes.push_back(
       {.pattern = "/v1/audit",
        .query = {"limit", "before"},
+       .summary = "Who changed what, before and after; the newest first",
+       .gives = "Audit",
        .run = [api](const ApiRequest& request, const Answered& answered) { show_audit(api, request, answered); }});
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "admin/unix_time.h"
 #include "routing/json_reader.h"
 
 namespace hybridge {
@@ -10,9 +11,9 @@ namespace {
 // Of one write, as many records are noted in the audit with their values.
 constexpr std::size_t kAuditedChanges = 50;
 
-std::int64_t unix_milliseconds() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+// What a write is answered with when there is nothing more to say.
+std::string revision_answer(std::uint64_t revision) {
+  return "{\"revision\":" + std::to_string(revision) + "}\n";
 }
 
 Tip applied(const Tip& tip, const Plan& plan, std::uint64_t revision) {
@@ -70,6 +71,14 @@ void Publisher::submit(Write write, Done done) {
   if (is_first) executor_.post([this] { run_submitted(); });
 }
 
+void Publisher::submit(Chore chore) {
+  {
+    const std::lock_guard lock(mutex_);
+    chores_.push_back(std::move(chore));
+  }
+  executor_.post([this] { run_submitted(); });
+}
+
 void Publisher::publish_loaded(std::function<void()> done) {
   executor_.post([this, done = std::move(done)]() mutable {
     auto awaited = std::make_shared<Awaited>();
@@ -90,13 +99,16 @@ void Publisher::publish_loaded(std::function<void()> done) {
 
 void Publisher::run_submitted() {
   std::vector<Submitted> batch;
+  std::vector<Chore> chores;
   std::optional<Error> refusal;
   {
     const std::lock_guard lock(mutex_);
     if (is_paused_ && !retired_) return;
     batch.swap(submitted_);
+    chores.swap(chores_);
     refusal = retired_;
   }
+  for (const auto& chore : chores) chore(refusal ? nullptr : &store_);
   if (!refusal) return process(std::move(batch));
   Outcome outcome;
   outcome.kind = Outcome::Kind::kNotStored;
@@ -174,6 +186,10 @@ void Publisher::process(std::vector<Submitted> batch) {
       one.stored.jobs = std::move(plan.jobs);
       for (auto& job : one.stored.jobs) job.revision = revision;
       one.stored.secrets = std::move(plan.secrets);
+      if (const auto& receipt = submitted.write.receipt) {
+        receipt->record.body = revision_answer(revision);
+        one.stored.receipts = {receipt->record};
+      }
       after = outcome.tip;
     }
     outcome.revision = revision;
@@ -260,6 +276,9 @@ void Publisher::accept(std::vector<Planned> batch, const Tip& after, std::uint64
   revision_ = revision;
   if (durable) {
     owed_.clear();
+    for (const auto& planned : batch) {
+      if (!planned.stored.receipts.empty()) planned.submitted.write.receipt->is_stored = true;
+    }
   } else {
     owed_.push_back(batch.front().stored);
     batch.front().outcome.durable = false;
@@ -281,7 +300,7 @@ void Publisher::publish(std::vector<Planned> batch, const Tip& before) {
   // A new host's certificate is there before the host is.
   if (new_certificates) workers_.publish(now.certificates, ready);
   if (new_snapshot) workers_.publish(now.snapshot, ready);
-  executor_.post_after(patience_, [awaited] { answer(*awaited, false); });
+  executor_.post_after(patience_, [this, awaited] { answer(*awaited, false); });
 }
 
 void Publisher::acknowledged(const std::shared_ptr<Awaited>& awaited) {
@@ -296,13 +315,14 @@ void Publisher::answer(Awaited& awaited, bool live) {
   if (std::exchange(awaited.is_answered, true)) return;
   for (auto& planned : awaited.batch) {
     planned.outcome.live = live;
+    if (observer_ && planned.stored.revision != 0) observer_->on_written(planned.stored, live);
     planned.submitted.done(planned.outcome);
   }
   awaited.batch.clear();
 }
 
 AuditRecord Publisher::audit(const Write& write, const Plan& plan, const Tip& before, std::uint64_t revision) const {
-  AuditRecord record{0, unix_milliseconds(), revision, write.who, write.action, {}};
+  AuditRecord record{0, unix_microseconds() / 1000, revision, write.who, write.action, {}};
   auto& detail = record.detail;
   detail = "{\"changes\":[";
   std::size_t noted = 0;

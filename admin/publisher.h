@@ -43,12 +43,19 @@ struct Plan {
   bool changes_nothing() const { return !changes_tables() && jobs.empty() && secrets.empty(); }
 };
 
+// Of a call under an Idempotency-Key: stored with the write, with the answer that the write most likely gets.
+struct Receipt {
+  ReceiptRecord record;
+  bool is_stored = false;  // as it is here; told before the write's `done`
+};
+
 struct Write {
   std::function<Plan(const Tip&)> plan;  // on the Publisher's thread; must not block for long
   std::string who;
-  std::string action;    // `PUT /v1/snapshot`
-  bool dry_run = false;  // plan and check, and leave it at that
-  bool frees = false;    // takes away only: is served even when it cannot be stored (then stored with the next)
+  std::string action;                // `PUT /v1/snapshot`
+  bool dry_run = false;              // plan and check, and leave it at that
+  std::shared_ptr<Receipt> receipt;  // may be null
+  bool frees = false;  // takes away only: is served even when it cannot be stored (then stored with the next)
 };
 
 struct Outcome {
@@ -78,6 +85,8 @@ class Publisher {
   // What happened, for metrics and logs; on the Publisher's thread.
   struct Observer {
     virtual void on_published(std::uint64_t revision, Duration took) = 0;  // all workers have it
+    // A write is about to be answered; in the order of their revisions.
+    virtual void on_written(const StoreWrite& write, bool live) = 0;
     virtual void on_store_failed(const Error& error) = 0;
 
    protected:
@@ -93,6 +102,11 @@ class Publisher {
 
   // `done` is called once, on the Publisher's thread.
   void submit(Write write, Done done);
+
+  // Work on the store that is no write of the tables, once, on the Publisher's thread: when this process may write,
+  // which during a handover it may not. Null: it no longer may.
+  using Chore = std::function<void(Store*)>;
+  void submit(Chore chore);
 
   // Hands the tables that were loaded to the workers; `done` (may be empty) when all have them.
   void publish_loaded(std::function<void()> done);
@@ -131,7 +145,7 @@ class Publisher {
   void accept(std::vector<Planned> batch, const Tip& tip, std::uint64_t revision, bool durable);
   void publish(std::vector<Planned> batch, const Tip& before);
   void acknowledged(const std::shared_ptr<Awaited>& awaited);
-  static void answer(Awaited& awaited, bool live);
+  void answer(Awaited& awaited, bool live);
   AuditRecord audit(const Write& write, const Plan& plan, const Tip& before, std::uint64_t revision) const;
 
   Executor& executor_;
@@ -143,6 +157,7 @@ class Publisher {
   mutable std::mutex mutex_;  // of what stands here
   Tip tip_;
   std::vector<Submitted> submitted_;
+  std::vector<Chore> chores_;
   bool is_paused_ = false;
   std::optional<Error> retired_;
 

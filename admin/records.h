@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,6 +71,17 @@ struct JobRecord {
   std::string data = "{}";         // JSON: of a failed one `{"traceback":…}`
 };
 
+// That a call was carried out under an Idempotency-Key, and what it was answered.
+struct ReceiptRecord {
+  std::string who;
+  std::string key;
+  Sha256 fingerprint{};  // of the call
+  std::int64_t at = 0;   // Unix seconds
+  int status = 200;
+  std::string content_type;
+  std::string body;
+};
+
 // What one accepted write puts into the store, all of it or nothing.
 struct StoreWrite {
   std::uint64_t revision = 0;
@@ -78,6 +90,7 @@ struct StoreWrite {
   std::vector<std::string> removed_certificates;
   std::vector<JobRecord> jobs;
   std::vector<std::pair<std::string, std::string>> secrets;  // by name
+  std::vector<ReceiptRecord> receipts;
   AuditRecord audit;
 };
 

@@ -28,13 +28,14 @@ constexpr std::size_t kMostOperations = 10'000;
 struct Records {
   Kind kind;
   std::string_view pattern;
+  std::string_view schema;
   Result<std::string> (*normalize)(std::string_view);
 };
 constexpr std::array<Records, 4> kRecords = {{
-    {Kind::kServer, "/v1/servers/{name}", normalize_endpoint_address},
-    {Kind::kSite, "/v1/sites/{name}", normalize_host_name},
-    {Kind::kHost, "/v1/hosts/{host}", normalize_host_pattern},
-    {Kind::kRule, "/v1/rules/{id}", normalize_rule_id},
+    {Kind::kServer, "/v1/servers/{name}", "Server", normalize_endpoint_address},
+    {Kind::kSite, "/v1/sites/{name}", "Site", normalize_host_name},
+    {Kind::kHost, "/v1/hosts/{host}", "Host", normalize_host_pattern},
+    {Kind::kRule, "/v1/rules/{id}", "Rule", normalize_rule_id},
 }};
 
 using Asked = ReadChange;
@@ -67,6 +68,7 @@ Write write_of(const ApiRequest& request, std::vector<Asked> asked) {
   write.who = request.who;
   write.action = request.action;
   write.dry_run = is_set(request, "dry_run");
+  write.receipt = request.receipt;
   write.frees = std::all_of(asked.begin(), asked.end(), [](const Asked& each) { return each.change.is_deletion(); });
   write.plan = [asked = std::move(asked), if_match = request.if_match](const Tip& tip) {
     Plan plan;
@@ -221,7 +223,10 @@ void patch_snapshot(Publisher& publisher, const ApiRequest& request, Answered an
 
 void add_record_routes(std::vector<ApiRoute>& routes, Publisher& publisher, std::size_t patch_limit) {
   for (const auto& records : kRecords) {
-    routes.push_back({.pattern = records.pattern, .run = [&](const ApiRequest& request, const Answered& answered) {
+    routes.push_back({.pattern = records.pattern,
+                      .summary = "One record of the routing document",
+                      .gives = records.schema,
+                      .run = [&](const ApiRequest& request, const Answered& answered) {
                         get_record(publisher, records, request, answered);
                       }});
     routes.push_back({.method = http::Method::kPut,
@@ -229,6 +234,9 @@ void add_record_routes(std::vector<ApiRoute>& routes, Publisher& publisher, std:
                       .role = Role::kRoute,
                       .body_limit = kRecordBytes,
                       .query = {"dry_run"},
+                      .summary = "Makes the record, or replaces it",
+                      .takes = records.schema,
+                      .gives = "Written",
                       .run = [&](const ApiRequest& request, Answered answered) {
                         put_record(publisher, records, request, std::move(answered));
                       }});
@@ -236,6 +244,8 @@ void add_record_routes(std::vector<ApiRoute>& routes, Publisher& publisher, std:
                       .pattern = records.pattern,
                       .role = Role::kRoute,
                       .query = {"dry_run"},
+                      .summary = "Removes the record",
+                      .gives = "Written",
                       .run = [&](const ApiRequest& request, Answered answered) {
                         delete_record(publisher, records, request, std::move(answered));
                       }});
@@ -245,6 +255,9 @@ void add_record_routes(std::vector<ApiRoute>& routes, Publisher& publisher, std:
                     .role = Role::kRoute,
                     .body_limit = patch_limit,
                     .query = {"dry_run"},
+                    .summary = "Puts and deletes any number of records, all or nothing, in their order",
+                    .takes = "Patch",
+                    .gives = "Written",
                     .run = [&publisher, patch_limit](const ApiRequest& request, Answered answered) {
                       patch_snapshot(publisher, request, std::move(answered), patch_limit);
                     }});

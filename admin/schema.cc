@@ -38,8 +38,17 @@ constexpr const char* kVersion2 = R"(
   CREATE INDEX jobs_by_time ON jobs (at);
 )";
 
+// Whoever follows the events goes on from a revision. Receipts are looked up by key, and forgotten by time.
+constexpr const char* kVersion3 = R"(
+  CREATE INDEX audit_by_revision ON audit (revision);
+  CREATE TABLE receipts (
+    who TEXT NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, at INTEGER NOT NULL, status INTEGER NOT NULL,
+    content_type TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (who, key)) WITHOUT ROWID;
+  CREATE INDEX receipts_by_time ON receipts (at);
+)";
+
 // Each makes its version of the one before. What was released is never edited: a step is added.
-constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2};
+constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3};
 
 Result<std::int64_t> version_of(Database& database) {
   const auto application = database.number("PRAGMA application_id");

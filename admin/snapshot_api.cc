@@ -34,6 +34,7 @@ void put_snapshot(Publisher& publisher, const ApiRequest& request, Answered answ
   write.who = request.who;
   write.action = request.action;
   write.dry_run = is_set(request, "dry_run");
+  write.receipt = request.receipt;
   write.plan = [document = std::make_shared<const Snapshot>(std::move(read.snapshot)),
                 if_match = request.if_match](const Tip& tip) {
     Plan plan;
@@ -85,6 +86,8 @@ ApiAnswer answer_write(const Outcome& outcome, std::uint64_t revision, const std
 void add_snapshot_routes(std::vector<ApiRoute>& routes, Publisher& publisher, std::size_t body_limit) {
   routes.push_back({.method = http::Method::kGet,
                     .pattern = "/v1/snapshot",
+                    .summary = "The whole routing document; its ETag is the revision",
+                    .gives = "Document",
                     .run = [&publisher](const ApiRequest& request, const Answered& answered) {
                       get_snapshot(publisher, request, answered);
                     }});
@@ -93,6 +96,9 @@ void add_snapshot_routes(std::vector<ApiRoute>& routes, Publisher& publisher, st
                     .role = Role::kRoute,
                     .body_limit = body_limit,
                     .query = {"dry_run"},
+                    .summary = "Replaces the whole routing document; certificates are left alone",
+                    .takes = "Document",
+                    .gives = "Written",
                     .run = [&publisher, body_limit](const ApiRequest& request, Answered answered) {
                       put_snapshot(publisher, request, std::move(answered), body_limit);
                     }});

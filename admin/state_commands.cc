@@ -70,6 +70,7 @@ int import_agent(const std::string& config_path, const std::string& directory) {
   if (!store) return fail(store.error().detail);
   const auto reader = StateReader::open(config->state_dir);
   if (!reader) return fail(reader.error().detail);
+  if (const auto unlocked = (*store)->use_vault(config->state_key); !unlocked) return fail(unlocked.error().detail);
   const auto state = (*reader)->load();
   if (!state) return fail(state.error().detail);
   const auto highest_job = folder->highest_job;
@@ -94,6 +95,7 @@ int export_agent(const std::string& config_path, const std::string& directory) {
   if (!config) return fail(config.error().detail);
   const auto reader = StateReader::open(config->state_dir);
   if (!reader) return fail(reader.error().detail);
+  if (const auto unlocked = (*reader)->use_vault(config->state_key); !unlocked) return fail(unlocked.error().detail);
   const auto state = (*reader)->load();
   if (!state) return fail(state.error().detail);
   AgentFolder folder;

@@ -107,7 +107,7 @@ Result<void> StateReader::read_from(const std::string& file) {
   if (!database) return database.error();
   if (auto checked = check_schema(**database); !checked) return checked.error();
   const std::pair<Statement*, std::string_view> statements[] = {
-      {&pairs_, "SELECT chain, key FROM certificate_pairs WHERE name = ? ORDER BY position"},
+      {&pairs_, "SELECT chain, key, position FROM certificate_pairs WHERE name = ? ORDER BY position"},
       {&certificate_, "SELECT * FROM certificates WHERE name = ?"},
       {&certificates_, "SELECT * FROM certificates WHERE name > ? ORDER BY name LIMIT ?"},
       {&data_version_, "PRAGMA data_version"},
@@ -118,6 +118,14 @@ Result<void> StateReader::read_from(const std::string& file) {
     *into = std::move(*statement);
   }
   database_.swap(*database);  // the one before goes when its statements have gone: sqlite3_close_v2
+  return {};
+}
+
+Result<void> StateReader::use_vault(const std::string& key_file) {
+  const std::lock_guard lock(mutex_);
+  auto vault = KeyVault::open(*database_, key_file);
+  if (!vault) return vault.error();
+  vault_ = std::move(*vault);
   return {};
 }
 
@@ -204,6 +212,13 @@ CertificateFacts StateReader::facts_of(const Statement& row) {
   return facts;
 }
 
+Result<std::string> StateReader::plain_key(std::string_view host, std::int64_t position,
+                                           std::string_view stored) const {
+  if (vault_) return vault_->unseal(stored, KeyVault::name_of_pair(host, position));
+  if (!KeyVault::is_sealed(stored)) return std::string(stored);
+  return make_error(Reason::kInvalid, "the key of " + in_quotes(host) + " is encrypted, and there is no state_key");
+}
+
 Result<PemPairs> StateReader::pairs(std::string_view host) {
   const std::lock_guard lock(mutex_);
   pairs_.bind(1, host);
@@ -212,7 +227,12 @@ Result<PemPairs> StateReader::pairs(std::string_view host) {
     const auto row = pairs_.step();
     if (!row) return row.error();
     if (!*row) break;
-    pairs.push_back({std::string(pairs_.text(0)), std::string(pairs_.text(1))});
+    auto key = plain_key(host, pairs_.number(2), pairs_.text(1));
+    if (!key) {
+      pairs_.reset();
+      return key.error();
+    }
+    pairs.push_back({std::string(pairs_.text(0)), std::move(*key)});
   }
   pairs_.reset();
   if (pairs.empty()) return make_error(Reason::kNotFound, "no certificate is stored for " + in_quotes(host));
@@ -274,13 +294,26 @@ Result<std::vector<AuditRecord>> StateReader::audit(std::size_t limit, std::int6
       "SELECT id, at, revision, who, action, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?");
   if (!rows) return rows.error();
   rows->bind(1, before).bind(2, static_cast<std::int64_t>(limit));
+  return take_audit(*rows);
+}
+
+Result<std::vector<AuditRecord>> StateReader::audit_behind(std::uint64_t revision, std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  auto rows = database_->prepare(
+      "SELECT id, at, revision, who, action, detail FROM audit WHERE revision > ? ORDER BY revision LIMIT ?");
+  if (!rows) return rows.error();
+  rows->bind(1, static_cast<std::int64_t>(revision)).bind(2, static_cast<std::int64_t>(limit));
+  return take_audit(*rows);
+}
+
+Result<std::vector<AuditRecord>> StateReader::take_audit(Statement& rows) {
   std::vector<AuditRecord> found;
   for (;;) {
-    const auto row = rows->step();
+    const auto row = rows.step();
     if (!row) return row.error();
     if (!*row) return found;
-    found.push_back({rows->number(0), rows->number(1), static_cast<std::uint64_t>(rows->number(2)),
-                     std::string(rows->text(3)), std::string(rows->text(4)), std::string(rows->text(5))});
+    found.push_back({rows.number(0), rows.number(1), static_cast<std::uint64_t>(rows.number(2)),
+                     std::string(rows.text(3)), std::string(rows.text(4)), std::string(rows.text(5))});
   }
 }
 
@@ -326,6 +359,23 @@ Result<std::vector<JobRecord>> StateReader::newest_jobs(std::size_t limit) {
   std::vector<JobRecord> found;
   if (auto added = add_jobs(rows->bind(1, static_cast<std::int64_t>(limit)), found); !added) return added.error();
   return found;
+}
+
+Result<std::optional<ReceiptRecord>> StateReader::receipt(std::string_view who, std::string_view key) {
+  const std::lock_guard lock(mutex_);
+  auto row =
+      database_->prepare("SELECT fingerprint, at, status, content_type, body FROM receipts WHERE who = ? AND key = ?");
+  if (!row) return row.error();
+  const auto found = row->bind(1, who).bind(2, key).step();
+  if (!found) return found.error();
+  if (!*found) return std::optional<ReceiptRecord>();
+  ReceiptRecord receipt{
+      std::string(who),          std::string(key),         {}, row->number(1), static_cast<int>(row->number(2)),
+      std::string(row->text(3)), std::string(row->text(4))};
+  const auto fingerprint = row->text(0);
+  std::copy_n(fingerprint.begin(), std::min(fingerprint.size(), receipt.fingerprint.size()),
+              receipt.fingerprint.begin());
+  return std::optional(std::move(receipt));
 }
 
 Result<std::int64_t> StateReader::highest_job() {

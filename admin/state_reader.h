@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "admin/database.h"
+#include "admin/key_vault.h"
 #include "admin/records.h"
 #include "routing/fault.h"
 #include "routing/snapshot.h"
@@ -40,6 +41,9 @@ class StateReader {
   Result<void> reopen();
   bool reads_copy() const { return is_copy_; }
 
+  // Private keys that are stored encrypted can be read from now on.
+  Result<void> use_vault(const std::string& key_file);
+
   Result<LoadedState> load();
 
   // kNotFound: none is stored under that name.
@@ -51,10 +55,13 @@ class StateReader {
   Result<std::vector<TokenRecord>> tokens();
   // Newest first; `before`: only those with a smaller id.
   Result<std::vector<AuditRecord>> audit(std::size_t limit, std::int64_t before = INT64_MAX);
+  // Oldest first: those of later revisions.
+  Result<std::vector<AuditRecord>> audit_behind(std::uint64_t revision, std::size_t limit);
   // Jobs of the press API that are still kept; those that are not there are left out.
   Result<std::vector<JobRecord>> jobs(std::span<const std::int64_t> ids);
   Result<std::vector<JobRecord>> jobs(std::span<const std::string> agent_job_ids);
   Result<std::vector<JobRecord>> newest_jobs(std::size_t limit);
+  Result<std::optional<ReceiptRecord>> receipt(std::string_view who, std::string_view key);
   Result<std::int64_t> highest_job();  // that there is, or that is reserved; 0: there was none
   // kNotFound: there is none of that name.
   Result<std::string> secret(std::string_view name);
@@ -69,6 +76,8 @@ class StateReader {
   Result<void> read_from(const std::string& file);
   Result<void> load_routing(LoadedState& state);
   Result<void> load_certificates(LoadedState& state);
+  Result<std::string> plain_key(std::string_view host, std::int64_t position, std::string_view stored) const;
+  static Result<std::vector<AuditRecord>> take_audit(Statement& rows);
   Result<void> add_jobs(Statement& rows, std::vector<JobRecord>& jobs);
   static CertificateFacts facts_of(const Statement& row);
 
@@ -76,6 +85,7 @@ class StateReader {
   bool is_copy_ = false;  // what is read is the rehearsal's
   std::mutex mutex_;
   std::unique_ptr<Database> database_;
+  std::shared_ptr<const KeyVault> vault_;  // null: none
   Statement pairs_;
   Statement certificate_;
   Statement certificates_;

@@ -71,7 +71,11 @@ void show_status(const StatusApi& api, const Answered& answered) {
     append_json_string(body, soon[i].host);
     body += ",\"not_after\":\"" + iso_time(soon[i].not_after) + "\"}";
   }
-  body += "]}\n";
+  body += ']';
+  number("quarantined_count", facts.quarantined_count);
+  body += ",\"quarantined\":";
+  append_faults(body, facts.quarantined);
+  body += "}\n";
   answered(std::move(answer));
 }
 
@@ -155,28 +159,43 @@ ApiAnswer text(std::string body, std::string content_type = "text/plain; charset
 
 void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api) {
   using Access = ApiRoute::Access;
-  const auto add = [&](std::string_view pattern, Access access, std::function<void(const Answered&)> run) {
-    routes.push_back({.pattern = pattern,
-                      .access = access,
-                      .run = [run = std::move(run)](const ApiRequest&, const Answered& answered) { run(answered); }});
+  const auto add = [&](ApiRoute route, std::function<void(const Answered&)> run) {
+    route.run = [run = std::move(run)](const ApiRequest&, const Answered& answered) { run(answered); };
+    routes.push_back(std::move(route));
   };
-  add("/livez", Access::kPublic, [](const Answered& answered) { answered(text("alive\n")); });
-  routes.back().is_instant = true;
-  add("/readyz", Access::kPublic, [api](const Answered& answered) {
-    const auto wrong = why_not_ready(api, api.status());
-    if (!wrong.empty()) return answered(problem(503, "not_ready", wrong));
-    answered(text("ready\n"));
-  });
-  add("/metrics", Access::kPublicOnLoopback,
+  add({.pattern = "/livez",
+       .access = Access::kPublic,
+       .is_instant = true,
+       .summary = "Is the process alive?",
+       .gives = "text/plain"},
+      [](const Answered& answered) { answered(text("alive\n")); });
+  add({.pattern = "/readyz",
+       .access = Access::kPublic,
+       .summary = "Should traffic come here? 503 while not",
+       .gives = "text/plain"},
+      [api](const Answered& answered) {
+        const auto wrong = why_not_ready(api, api.status());
+        if (!wrong.empty()) return answered(problem(503, "not_ready", wrong));
+        answered(text("ready\n"));
+      });
+  add({.pattern = "/metrics",
+       .access = Access::kPublicOnLoopback,
+       .summary = "Prometheus's text format",
+       .gives = "text/plain"},
       [api, one_at_a_time = std::make_shared<std::mutex>()](const Answered& answered) {
         const std::lock_guard lock(*one_at_a_time);
         answered(text(api.metrics(), "text/plain; version=0.0.4; charset=utf-8"));
       });
-  add("/", Access::kPublicOnLoopback, [api](const Answered& answered) { show_page(api, answered); });
-  add("/v1/status", Access::kToken, [api](const Answered& answered) { show_status(api, answered); });
-  add("/v1/upgrade", Access::kToken, [api](const Answered& answered) { begin_upgrade(api, answered); });
-  routes.back().method = http::Method::kPost;
-  routes.back().role = Role::kAdmin;
+  add({.pattern = "/", .access = Access::kPublicOnLoopback, .summary = "The status page", .gives = "text/html"},
+      [api](const Answered& answered) { show_page(api, answered); });
+  add({.pattern = "/v1/status", .summary = "Version, revision, counts, and what wants attention", .gives = "Status"},
+      [api](const Answered& answered) { show_status(api, answered); });
+  add({.method = http::Method::kPost,
+       .pattern = "/v1/upgrade",
+       .role = Role::kAdmin,
+       .summary = "Lets the binary on disk take over; what becomes of it is in the status",
+       .gives = "Upgrade"},
+      [api](const Answered& answered) { begin_upgrade(api, answered); });
 }
 
 }  // namespace hybridge

@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "routing/fault.h"
 
 namespace hybridge {
 
@@ -13,7 +16,9 @@ struct StatusFacts {
   std::size_t workers = 0;
   std::uint64_t connections = 0;  // downstream, open
   std::int64_t pid = 0;
-  std::string upgrade;    // what became of the last one that this process was asked for; "": it was not
+  std::string upgrade;  // what became of the last one that this process was asked for; "": it was not
+  std::size_t quarantined_count = 0;
+  std::vector<Fault> quarantined;  // the first of them
   std::string not_ready;  // why no traffic should come here (draining, …); "": ready, once the tables are live
 };
 

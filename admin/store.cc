@@ -107,6 +107,13 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, Access 
 
 Store::~Store() = default;
 
+Result<void> Store::use_vault(const std::string& key_file) {
+  auto vault = KeyVault::open_or_make(*database_, key_file);
+  if (!vault) return vault.error();
+  vault_ = std::move(*vault);
+  return {};
+}
+
 Result<void> Store::prepare() {
   const auto mode = database_->text("PRAGMA journal_mode = WAL");
   if (!mode) return mode.error();
@@ -142,6 +149,7 @@ Result<void> Store::prepare() {
       {&put_meta_, "INSERT OR REPLACE INTO meta VALUES (?, ?)"},
       {&put_job_, "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
       {&put_secret_, "INSERT OR REPLACE INTO secrets VALUES (?, ?)"},
+      {&put_receipt_, "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)"},
       {&put_audit_, "INSERT INTO audit (at, revision, who, action, detail) VALUES (?, ?, ?, ?, ?)"},
   };
   for (std::size_t kind = 0; kind < kTables.size(); ++kind) {
@@ -180,6 +188,9 @@ Result<void> Store::write(const StoreWrite& write) {
   for (const auto& [name, value] : write.secrets) {
     if (auto written = put_secret_.bind(1, name).bind(2, value).run(); !written) return written;
   }
+  for (const auto& receipt : write.receipts) {
+    if (auto written = put_receipt(receipt); !written) return written;
+  }
   return write_revision(write);
 }
 
@@ -201,7 +212,15 @@ Result<void> Store::write_certificate(const CertificateRecord& certificate, std:
   if (auto written = put_certificate_.run(); !written) return written;
   for (std::size_t i = 0; i < certificate.pairs.size(); ++i) {
     const auto& pair = certificate.pairs[i];
-    put_pair_.bind(1, facts.host).bind(2, static_cast<std::int64_t>(i)).bind(3, pair.chain).bind(4, pair.key);
+    const auto position = static_cast<std::int64_t>(i);
+    put_pair_.bind(1, facts.host).bind(2, position).bind(3, pair.chain);
+    std::string sealed;
+    if (vault_) {
+      sealed = vault_->seal(pair.key, KeyVault::name_of_pair(facts.host, position));
+      put_pair_.bind_blob(4, sealed);
+    } else {
+      put_pair_.bind(4, pair.key);
+    }
     if (auto written = put_pair_.run(); !written) return written;
   }
   return {};
@@ -227,10 +246,36 @@ Result<void> Store::put_secret(std::string_view name, std::string_view value) {
   return put_secret_.bind(1, name).bind(2, value).run();
 }
 
-Result<void> Store::forget_jobs_before(std::int64_t unix_microseconds) {
-  auto forget = database_->prepare("DELETE FROM jobs WHERE at < ? AND id < (SELECT max(id) FROM jobs)");
-  if (!forget) return forget.error();
-  return forget->bind(1, unix_microseconds).run();
+Result<void> Store::put_receipt(const ReceiptRecord& receipt) {
+  put_receipt_.bind(1, receipt.who).bind(2, receipt.key).bind(4, receipt.at).bind(5, receipt.status);
+  put_receipt_.bind_blob(3, {reinterpret_cast<const char*>(receipt.fingerprint.data()), receipt.fingerprint.size()});
+  return put_receipt_.bind(6, receipt.content_type).bind(7, receipt.body).run();
+}
+
+Result<std::size_t> Store::forget_jobs_before(std::int64_t unix_microseconds, std::size_t most) {
+  return forget(
+      "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE at < ? AND id < (SELECT max(id) FROM jobs) LIMIT ?)",
+      unix_microseconds, most);
+}
+
+Result<std::size_t> Store::forget_receipts_before(std::int64_t unix_seconds, std::size_t most) {
+  return forget("DELETE FROM receipts WHERE (who, key) IN (SELECT who, key FROM receipts WHERE at < ? LIMIT ?)",
+                unix_seconds, most);
+}
+
+Result<std::size_t> Store::forget_audit_before(std::int64_t unix_milliseconds, std::size_t most) {
+  // The oldest come first: what is younger than the limit is not looked at, however much of it there is.
+  return forget("DELETE FROM audit WHERE at < ? AND id IN (SELECT id FROM audit ORDER BY id LIMIT ?)",
+                unix_milliseconds, most);
+}
+
+Result<std::size_t> Store::forget(std::string_view sql, std::int64_t before, std::size_t most) {
+  auto statement = database_->prepare(sql);
+  if (!statement) return statement.error();
+  if (auto ran = statement->bind(1, before).bind(2, static_cast<std::int64_t>(most)).run(); !ran) return ran.error();
+  const auto count = database_->number("SELECT changes()");
+  if (!count) return count.error();
+  return static_cast<std::size_t>(*count);
 }
 
 Result<void> Store::write_revision(const StoreWrite& write) {
@@ -274,12 +319,6 @@ Result<void> Store::check_integrity() {
   if (!sound) return sound.error();
   if (*sound == "ok") return {};
   return make_error(Reason::kInvalid, database_->path() + " is damaged (" + *sound + "): restore a backup");
-}
-
-Result<void> Store::forget_audit_before(std::int64_t unix_milliseconds) {
-  auto forget = database_->prepare("DELETE FROM audit WHERE at < ?");
-  if (!forget) return forget.error();
-  return forget->bind(1, unix_milliseconds).run();
 }
 
 }  // namespace hybridge

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "admin/database.h"
+#include "admin/key_vault.h"
 #include "admin/records.h"
 #include "base/descriptor.h"
 
@@ -29,15 +30,21 @@ class Store {
   ~Store();
   Store(const Store&) = delete;
 
+  // Private keys are encrypted from now on, those that are stored too; "": they are not, and none is.
+  Result<void> use_vault(const std::string& key_file);
+
   // All writes in one transaction: on disk when it succeeds; else nothing of them is. kIo: the disk is full, or fails.
   Result<void> commit(std::span<const StoreWrite> writes);
 
   Result<void> add_token(const TokenRecord& token);  // kConflict: the name is taken
   Result<bool> remove_token(std::string_view name);  // false: there is none
   Result<void> check_integrity();                    // reads every page: seconds for a large store
-  Result<void> forget_audit_before(std::int64_t unix_milliseconds);
-  Result<void> forget_jobs_before(std::int64_t unix_microseconds);  // but the newest, so that ids grow
-  Result<void> reserve_jobs(std::int64_t highest);                  // new jobs count on from here
+  // The oldest, `most` at most; how many it was. Of jobs the newest stays, so that ids grow.
+  Result<std::size_t> forget_audit_before(std::int64_t unix_milliseconds, std::size_t most);
+  Result<std::size_t> forget_jobs_before(std::int64_t unix_microseconds, std::size_t most);
+  Result<std::size_t> forget_receipts_before(std::int64_t unix_seconds, std::size_t most);
+  Result<void> put_receipt(const ReceiptRecord& receipt);
+  Result<void> reserve_jobs(std::int64_t highest);  // new jobs count on from here
   Result<void> put_secret(std::string_view name, std::string_view value);
 
   Database& database() { return *database_; }
@@ -53,6 +60,7 @@ class Store {
   Result<void> write_certificate(const CertificateRecord& certificate, std::uint64_t revision);
   Result<void> remove_certificate(std::string_view host);
   Result<void> write_job(const JobRecord& job);
+  Result<std::size_t> forget(std::string_view sql, std::int64_t before, std::size_t most);
   Result<void> write_revision(const StoreWrite& write);
 
   class Lock {
@@ -67,8 +75,9 @@ class Store {
 
   Lock lock_;  // goes last: until then nobody else may write
   std::unique_ptr<Database> database_;
-  Statement put_[4];     // by Change::Kind
-  Statement delete_[4];  // by Change::Kind
+  std::shared_ptr<const KeyVault> vault_;  // null: none
+  Statement put_[4];                       // by Change::Kind
+  Statement delete_[4];                    // by Change::Kind
   Statement put_certificate_;
   Statement put_pair_;
   Statement delete_certificate_;
@@ -77,6 +86,7 @@ class Store {
   Statement put_audit_;
   Statement put_job_;
   Statement put_secret_;
+  Statement put_receipt_;
 };
 
 }  // namespace hybridge

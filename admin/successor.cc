@@ -185,6 +185,7 @@ Result<void> Successor::await(HandoverWord word) {
 // Nothing is written from here on, and no call of the admin API is begun: what the new process loads is the last word.
 Result<void> Successor::freeze() {
   is_frozen_ = true;
+  sources_.events.end();
   sources_.admin.pause(kCalls);
   const auto stored = std::make_shared<std::promise<void>>();
   sources_.publisher.pause([stored] { stored->set_value(); });
@@ -193,6 +194,7 @@ Result<void> Successor::freeze() {
 }
 
 void Successor::thaw() {
+  sources_.events.begin_again();
   sources_.publisher.resume();
   sources_.admin.resume();
 }

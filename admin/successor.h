@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "admin/admin_side.h"
+#include "admin/event_log.h"
 #include "admin/handover_channel.h"
 #include "admin/handover_messages.h"
 #include "admin/publisher.h"
@@ -30,6 +31,7 @@ class Successor {
     const Edge& edge;
     AdminSide& admin;
     Publisher& publisher;
+    EventLog& events;
     Store& store;
     const ServiceNotifier& notifier;
   };

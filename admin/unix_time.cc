@@ -1,9 +1,15 @@
 #include "admin/unix_time.h"
 
 #include <array>
+#include <chrono>
 #include <ctime>
 
 namespace hybridge {
+
+std::int64_t unix_microseconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
 
 std::string iso_time(std::int64_t unix_seconds) {
   const auto seconds = static_cast<std::time_t>(unix_seconds);

@@ -224,6 +224,7 @@ void read_root(ConfigSection& root, Config& config) {
   read_io(root, config.io);
   root.text("state_dir", config.state_dir);
   if (config.state_dir.empty()) root.refuse("state_dir", "is empty: routes and certificates must be kept somewhere");
+  root.text("state_key", config.state_key);
   read_host_name(root, "domain", config.domain);
   read_host_name(root, "server_name", config.server_name);
   root.text("server_header", config.server_header);
@@ -250,14 +251,18 @@ void read_root(ConfigSection& root, Config& config) {
   root.section("upstream", [&](ConfigSection& section) { read_upstream(section, config.upstream); });
   root.section("holds", [&](ConfigSection& section) { read_holds(section, config.holds); });
   root.section("access_log", [&](ConfigSection& section) { read_access_log(section, config.access_log); });
+  root.section("audit", [&](ConfigSection& section) {
+    section.duration("keep", config.audit.keep, {hours{1}, hours{24 * 3650}});
+  });
   root.section("log", [&](ConfigSection& section) { read_log_level(section, config.log.level); });
   root.text("pages_dir", config.pages_dir);
 }
 
 auto compared(const Config& c) {
-  return std::tie(c.workers, c.io, c.state_dir, c.domain, c.server_name, c.server_header, c.listen, c.redirect_to_https,
-                  c.admin, c.default_certificate, c.tls, c.trusted_proxies, c.limits, c.rate_limits, c.timeouts,
-                  c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.holds, c.access_log, c.log, c.pages_dir);
+  return std::tie(c.workers, c.io, c.state_dir, c.state_key, c.domain, c.server_name, c.server_header, c.listen,
+                  c.redirect_to_https, c.admin, c.default_certificate, c.tls, c.trusted_proxies, c.limits, c.rate_limits,
+                  c.timeouts, c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.holds, c.access_log, c.audit, c.log,
+                  c.pages_dir);
 }
 
 }  // namespace

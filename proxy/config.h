@@ -172,6 +172,12 @@ struct Config {
     friend bool operator==(const AccessLog&, const AccessLog&) = default;
   };
 
+  struct Audit {
+    Duration keep = std::chrono::hours{24 * 90};
+
+    friend bool operator==(const Audit&, const Audit&) = default;
+  };
+
   struct Log {
     LogLevel level = LogLevel::kInfo;
 
@@ -181,6 +187,7 @@ struct Config {
   std::uint32_t workers = kAuto;
   Io io = Io::kAuto;
   std::string state_dir = "/var/lib/hybridge";
+  std::string state_key;      // a file; empty: private keys are stored as they are
   std::string domain;         // empty: unknown hosts get a 404 page
   std::string server_name;    // empty: this proxy has no name of its own
   std::string server_header;  // empty: no Server header
@@ -198,6 +205,7 @@ struct Config {
   Upstream upstream;
   Holds holds;
   AccessLog access_log;
+  Audit audit;
   Log log;
   std::string pages_dir;  // empty: the built-in pages
 

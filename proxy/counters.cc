@@ -1,5 +1,7 @@
 #include "proxy/counters.h"
 
+#include <numeric>
+
 namespace hybridge {
 namespace {
 
@@ -101,10 +103,23 @@ ExchangeClass class_of(Reason reason) {
   }
 }
 
-std::uint64_t SiteCounters::total() const {
-  std::uint64_t sum = 0;
-  for (const auto& counter : by_class) sum += counter.value();
-  return sum;
+std::uint64_t SiteTotals::requests() const {
+  return std::accumulate(by_class.begin(), by_class.end(), std::uint64_t{0});
+}
+
+SiteTotals totals_of(std::string_view name, const std::vector<const WorkerCounters*>& workers) {
+  SiteTotals totals;
+  for (const auto* worker : workers) {
+    for (const auto* site = worker->sites(); site; site = site->next) {
+      if (site->name != name) continue;
+      for (std::size_t at = 0; at < totals.by_class.size(); ++at) totals.by_class[at] += site->by_class[at].value();
+      totals.body_bytes_in += site->body_bytes_in.value();
+      totals.body_bytes_out += site->body_bytes_out.value();
+      totals.microseconds += site->microseconds.value();
+      break;
+    }
+  }
+  return totals;
 }
 
 void WorkerCounters::request_ended(const ExchangeRecord& record) {
@@ -113,14 +128,18 @@ void WorkerCounters::request_ended(const ExchangeRecord& record) {
   const auto status = index_of_status(record.status);
   requests[index(exchange_class)][status].add();
   requests_by_reason[index(record.reason)].add();
-  if (!record.is_tunnel) {
-    const auto held = record.timings.hold > 0 ? record.timings.hold : 0;
-    request_duration.observe(record.timings.total - held);
-  }
+  const auto held = record.timings.hold > 0 ? record.timings.hold : 0;
+  const auto took = record.is_tunnel ? 0 : record.timings.total - held;
+  if (!record.is_tunnel) request_duration.observe(took);
   request_body_bytes.add(record.bytes_in);
   response_body_bytes.add(record.bytes_out);
   if (record.retries > 0) upstream_retries.add(record.retries);
-  if (!record.site.empty()) site(record.site).by_class[status / 100].add();
+  if (record.site.empty()) return;
+  auto& its_site = site(record.site);
+  its_site.by_class[status / 100].add();
+  its_site.body_bytes_in.add(record.bytes_in);
+  its_site.body_bytes_out.add(record.bytes_out);
+  its_site.microseconds.add(static_cast<std::uint64_t>(took));
 }
 
 void WorkerCounters::connection_opened(Side side, ConnectionProtocol protocol) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/error.h"
 #include "proxy/exchange_record.h"
@@ -87,10 +88,12 @@ struct SiteCounters {
   static constexpr std::size_t kClasses = 6;  // none, 1xx … 5xx
 
   explicit SiteCounters(std::string_view site) : name(site) {}
-  std::uint64_t total() const;
 
   const std::string name;
   std::array<Counter, kClasses> by_class;
+  Counter body_bytes_in;
+  Counter body_bytes_out;
+  Counter microseconds;          // without tunnels, without hold time
   SiteCounters* next = nullptr;  // earlier made
 };
 
@@ -106,7 +109,7 @@ struct ServerCounters {
 class alignas(64) WorkerCounters {
  public:
   static constexpr std::size_t kStatuses = 600;
-  static constexpr std::size_t kMaxSites = 65'536;  // further ones are counted as other
+  static constexpr std::size_t kMaxSites = 200'000;  // further ones are counted as other
 
   WorkerCounters() : other_sites_("_other") {}
   WorkerCounters(const WorkerCounters&) = delete;
@@ -178,6 +181,17 @@ class alignas(64) WorkerCounters {
   std::atomic<ServerCounters*> servers_{nullptr};
   SiteCounters other_sites_;
 };
+
+// The requests of one site on all workers, since the process began.
+struct SiteTotals {
+  std::array<std::uint64_t, SiteCounters::kClasses> by_class{};
+  std::uint64_t body_bytes_in = 0;
+  std::uint64_t body_bytes_out = 0;
+  std::uint64_t microseconds = 0;
+
+  std::uint64_t requests() const;
+};
+SiteTotals totals_of(std::string_view site, const std::vector<const WorkerCounters*>& workers);
 
 // What is not of one worker. One writer: whoever publishes.
 struct ProcessCounters {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -252,6 +253,22 @@ void Edge::look_at_memory() {
   } else {
     log::warn("more than {} MiB are in use (limits.memory): nobody new is taken in", memory_.most() >> 20);
   }
+}
+
+void Edge::find_request(std::string request_id, std::function<void(std::optional<RecentRequest>)> done) {
+  struct Found {
+    std::mutex mutex;
+    std::optional<RecentRequest> request;
+  };
+  const auto found = std::make_shared<Found>();
+  post_to_all(
+      [found, request_id = std::move(request_id)](Worker& worker) {
+        const auto* const request = worker.recent_requests().find(request_id);
+        if (!request) return;
+        const std::lock_guard lock(found->mutex);
+        found->request = *request;
+      },
+      [found, done = std::move(done)] { done(std::move(found->request)); });
 }
 
 Duration Edge::longest_stall() {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -77,6 +79,10 @@ class Edge final : public LiveTables {
   std::uint32_t connections() const { return limits_.current(); }
   std::uint64_t rate_limits_forgotten() const { return rate_limits_.forgotten(); }
   bool is_short_of_memory() const { return limits_.is_short_of_memory(); }
+
+  // Asks every worker for a request that ended lately. `done` is called once, on a worker's thread, when all have
+  // looked; never when a worker no longer turns.
+  void find_request(std::string request_id, std::function<void(std::optional<RecentRequest>)> done);
 
   // Looks for workers that have not turned for a second; to be called about once a second. The longest, zero: none.
   Duration longest_stall();

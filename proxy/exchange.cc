@@ -153,6 +153,7 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.protocol = http::to_string(head.version);
   record.status = stream.status();
   record.reason = outcome;
+  record.detail = detail;
   record.is_tunnel = record.status == 101;
   record.tls_version = client.tls_version;
   record.tls_resumed = client.tls_resumed;

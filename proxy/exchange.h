@@ -75,6 +75,7 @@ class Exchange {
 
   // Gathered on the way.
   Reason outcome = Reason::kOk;
+  std::string_view detail;  // of the outcome; of whoever serves the exchange
   int upstream_status = 0;  // of the upstream's final head
   std::uint32_t retries = 0;
   Ruled ruled;

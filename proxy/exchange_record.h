@@ -36,6 +36,7 @@ struct ExchangeRecord {
   std::string_view request_line;  // as sent, if it is not what the three above make
   int status = 0;                 // 0: the client was sent none
   Reason reason = Reason::kOk;
+  std::string_view detail;       // of the reason, for operators
   bool is_tunnel = false;        // was upgraded: bytes and timings are the tunnel's too
   std::string_view tls_version;  // "TLSv1.3"; empty: clear text
   bool tls_resumed = false;

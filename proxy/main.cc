@@ -61,12 +61,12 @@ int main(int argc, char** argv) {
     status = hybridge::upgrade(config);
   });
 
+  bool as_json = false;
   std::string url;
   auto* explain = add_command(app, "explain", "what would become of a URL, and why", config);
   explain->add_option("URL", url, "https://host/path")->required();
-  explain->callback([&] { status = hybridge::explain_url(config, url); });
+  explain->callback([&] { status = hybridge::explain_url(config, url, as_json); });
 
-  bool as_json = false;
   int limit = 100;
   auto* status_command = add_command(app, "status", "how the running process is", config);
   status_command->callback([&] { status = hybridge::show_status(config, as_json); });
@@ -75,7 +75,8 @@ int main(int argc, char** argv) {
   auto* audit = add_command(app, "audit", "who changed what, the newest first", config);
   audit->add_option("--limit", limit, "entries")->check(CLI::Range(1, 1000))->capture_default_str();
   audit->callback([&] { status = hybridge::show_audit(config, as_json, limit); });
-  for (auto* command : {status_command, routes, audit}) command->add_flag("--json", as_json, "as the API answers");
+  for (auto* command : {explain, status_command, routes, audit})
+    command->add_flag("--json", as_json, "as the API answers");
 
   std::string path;
   auto* backup = add_command(app, "backup", "copy the stored state, whether or not the process runs", config);
@@ -96,8 +97,10 @@ token->require_subcommand(1);
 auto* add = add_command(*token, "add", "make a token and print it, once", config);
 add->add_option("NAME", name, "who will use it")->required();
 add->add_option("--role", role, "read, route, certificate, hold or admin")->required();
-add->callback([&] { status = hybridge::add_token(config, name, role); });
-add_command(*token, "list", "names and roles", config)->callback([&] { status = hybridge::list_tokens(config); });
+add->callback([&] { status = hybridge::add_token(config, name, role, as_json); });
+auto* list = add_command(*token, "list", "names and roles", config);
+list->callback([&] { status = hybridge::list_tokens(config, as_json); });
+for (auto* command : {add, list}) command->add_flag("--json", as_json, "as JSON");
 auto* remove = add_command(*token, "remove", "from now on it opens nothing", config);
 remove->add_option("NAME", name, "as it was added")->required();
 remove->callback([&] { status = hybridge::remove_token(config, name); });

@@ -293,6 +293,8 @@ std::vector<MetricFamily> Metrics::Collect() const {
       "Keys of rate limits that were forgotten too early because the table was full "
       "(rate_limits.memory).",
       MetricType::Counter, static_cast<double>(sources_.rate_limits_forgotten ? sources_.rate_limits_forgotten() : 0)));
+  families.push_back(single("quarantined_records", "Stored records that cannot be right and are left out.",
+                            MetricType::Gauge, static_cast<double>(sources_.quarantined ? sources_.quarantined() : 0)));
   Family build("build_info", "1, with what this is a build of.", MetricType::Gauge);
   build.add({{"version", sources_.version}, {"revision", sources_.revision}}, 1);
   families.push_back(std::move(build));

@@ -41,6 +41,7 @@ class Metrics : public prometheus::Collectable {
     std::function<std::vector<Expiry>(std::size_t)> expiring;  // at most so many, soonest first
     std::function<std::uint64_t()> access_log_dropped;         // lines
     std::function<std::uint64_t()> rate_limits_forgotten;      // keys
+    std::function<std::size_t()> quarantined;                  // stored records that are left out
   };
 
   explicit Metrics(Sources sources) : sources_(std::move(sources)) {}

@@ -203,6 +203,7 @@ void Worker::report_upstream(std::string_view server, const Error& error) {
 void Worker::account(Exchange& exchange) {
   const auto record = exchange.record(Clock::now());
   counters_.request_ended(record);
+  recent_requests_.keep(record);
   if (shared_.access_log.is_on()) shared_.access_log.lane(index_).write(record);
 }
 

@@ -24,6 +24,7 @@
 #include "proxy/exchange.h"
 #include "proxy/http/error_page.h"
 #include "proxy/rate_limits.h"
+#include "proxy/recent_requests.h"
 #include "proxy/upstream/upstream_tls.h"
 #include "proxy/upstream/upstreams.h"
 #include "routing/rule_matcher.h"
@@ -88,6 +89,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
 
   Loop& loop() { return loop_; }
   WorkerCounters& counters() { return counters_; }
+  const RecentRequests& recent_requests() const { return recent_requests_; }
   const Config& config() const { return *standing_.config; }
   const http::Pages& pages() const { return *standing_.pages; }
   Upstreams& upstreams() { return *upstreams_; }
@@ -111,7 +113,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   // Says in the process log what was wrong with a server, from time to time.
   void report_upstream(std::string_view server, const Error& error);
 
-  // The end of an exchange, good or bad: one log line and one set of counters.
+  // The end of an exchange, good or bad: one log line, one set of counters, and what is remembered of it.
   void account(Exchange& exchange);
 
  private:
@@ -152,6 +154,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   const std::size_t index_;
   Standing standing_;
   WorkerCounters counters_;
+  RecentRequests recent_requests_;
   Loop loop_;
   std::mt19937_64 random_;
   std::unique_ptr<ServerContext> server_tls_;

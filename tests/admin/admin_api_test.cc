@@ -61,6 +61,15 @@ TEST(AdminApi, TellsItsStatus) {
   EXPECT_EQ(world.call({.target = "/v1/status"})->status(), 401);
 }
 
+TEST(AdminApi, TellsWhichRecordsAreLeftOut) {
+  ApiWorld world;
+  world.facts.quarantined_count = 21;
+  world.facts.quarantined = {{"hosts[\"a.test\"]", "is not JSON"}};
+  const auto status = json_of(*world.get("/v1/status"));
+  EXPECT_EQ(status.at("quarantined_count"), 21);
+  EXPECT_EQ(status.at("quarantined").at(0).at("path"), "hosts[\"a.test\"]");
+}
+
 TEST(AdminApi, HasAPageForHumans) {
   ApiWorld world;
   world.facts.version = "<1>";

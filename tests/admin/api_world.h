@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "admin/admin_api.h"
+#include "admin/events_api.h"
 #include "tests/support/fake_stream.h"
 #include "tests/support/temporary_directory.h"
 
@@ -53,6 +54,18 @@ class PostQueue {
   std::deque<std::function<void()>> posted_;
 };
 
+// Tells the events, as the process does.
+class Teller final : public Publisher::Observer {
+ public:
+  explicit Teller(EventLog& log) : log_(log) {}
+  void on_published(std::uint64_t, Duration) override {}
+  void on_written(const StoreWrite& write, bool live) override { tell(log_, write.audit, live); }
+  void on_store_failed(const Error&) override {}
+
+ private:
+  EventLog& log_;
+};
+
 struct ApiWorld {
   using Request = FakeStream::Request;
 
@@ -63,22 +76,37 @@ struct ApiWorld {
     add_token("router", Role::kRoute);
     add_token("certifier", Role::kCertificate);
     add_token("boss", Role::kAdmin);
-    publisher = std::make_unique<Publisher>(executor, *store, workers, reader->load().value(), nullptr,
+    publisher = std::make_unique<Publisher>(executor, *store, workers, reader->load().value(), &teller,
                                             std::chrono::milliseconds(50));
-    api = std::make_unique<AdminApi>(AdminApi::Sources{
-        .publisher = *publisher,
-        .reader = *reader,
-        .post = [this](std::function<void()> work) { queue.post(std::move(work)); },
-        .status = [this] { return facts; },
-        .metrics = [] { return std::string("hybridge_up 1\n"); },
-        .config = [this] { return config; },
-        .now = [this] { return now; },
-        .steady_now = [this] { return steady_now; },
-    });
+    api = std::make_unique<AdminApi>(sources());
   }
   ~ApiWorld() {
     api.reset();
     executor.stop();
+  }
+
+  AdminApi::Sources sources() {
+    return {
+        .publisher = *publisher,
+        .reader = *reader,
+        .events = events,
+        .post = [this](std::function<void()> work) { queue.post(std::move(work)); },
+        .status = [this] { return facts; },
+        .metrics = [] { return std::string("hybridge_up 1\n"); },
+        .config = [this] { return config; },
+        .workers = {.counters = {&counters},
+                    .find_request = [this](const std::string& id, const auto& done) { find_request(id, done); },
+                    .patience = std::chrono::milliseconds(20)},
+        .now = [this] { return now; },
+        .steady_now = [this] { return steady_now; },
+    };
+  }
+
+  // As the workers would.
+  void find_request(const std::string& id, const std::function<void(std::optional<RecentRequest>)>& done) {
+    if (!is_turning) return;
+    const auto* const found = recent.find(id);
+    done(found ? std::optional(*found) : std::nullopt);
   }
 
   void add_token(const std::string& name, Role role) {
@@ -107,6 +135,12 @@ struct ApiWorld {
   ObedientWorkers workers;
   Executor executor{"publisher"};
   PostQueue queue;
+  static constexpr std::uint64_t kFirstEvent = 1000;
+  EventLog events{0, kFirstEvent, {.events = 5, .bytes = 1 << 20}};
+  Teller teller{events};
+  WorkerCounters counters;
+  RecentRequests recent;
+  bool is_turning = true;
   StatusFacts facts;
   std::shared_ptr<const Config> config = std::make_shared<const Config>();
   std::int64_t now = 1'800'000'000;

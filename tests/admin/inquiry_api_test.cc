@@ -27,6 +27,60 @@ TEST(InquiryApi, ExplainsARequestWithoutSendingIt) {
   EXPECT_THAT(answer->body(), HasSubstr(R"({"name":"host","value":"acme.test: a site's own name"})"));
 }
 
+ExchangeRecord record_of(std::string_view id, int status, Reason reason = Reason::kOk) {
+  ExchangeRecord record;
+  record.request_id = id;
+  record.site = record.host = "acme.test";
+  record.method = "GET";
+  record.target = "/app?a=\"1\"";
+  record.status = status;
+  record.reason = reason;
+  record.timings.total = 12'345;
+  record.bytes_out = 1000;
+  return record;
+}
+
+TEST(InquiryApi, TellsWhatBecameOfARequest) {
+  InquiryWorld world;
+  auto record = record_of("0123", 502, Reason::kUpstreamConnectFailed);
+  record.detail = "203.0.113.7:80: Connection refused";
+  world.recent.keep(record);
+  const auto answer = world.get("/v1/requests/0123");
+  EXPECT_EQ(answer->status(), 200);
+  const auto told = json_of(*answer);
+  EXPECT_EQ(told.at("request").at("reason"), "upstream_connect_failed");
+  EXPECT_EQ(told.at("request").at("path"), "/app?a=\"1\"");
+  EXPECT_EQ(told.at("request").at("ms").at("total").as_double(), 12.345);
+  EXPECT_EQ(told.at("why"), "no connection to the server could be made");
+  EXPECT_EQ(told.at("detail"), "203.0.113.7:80: Connection refused");
+}
+
+TEST(InquiryApi, SaysWhenARequestIsNotRemembered) {
+  InquiryWorld world;
+  const auto unknown = world.get("/v1/requests/4567");
+  EXPECT_EQ(unknown->status(), 404);
+  EXPECT_EQ(test::code_of(*unknown), "not_found");
+  world.is_turning = false;
+  const auto busy = world.get("/v1/requests/4567");
+  EXPECT_EQ(busy->status(), 503);
+  EXPECT_EQ(test::code_of(*busy), "worker_busy");
+}
+
+TEST(InquiryApi, CountsWhatASiteDoes) {
+  InquiryWorld world;
+  for (const int status : {200, 200, 404}) world.counters.request_ended(record_of("x", status));
+  const auto answer = world.get("/v1/sites/ACME.test/stats");
+  EXPECT_EQ(answer->status(), 200);
+  EXPECT_EQ(answer->body(),
+            R"({"site":"acme.test","requests":3,"by_class":{"none":0,"1xx":0,"2xx":2,"3xx":0,"4xx":1,"5xx":0},)"
+            R"("bytes_in":0,"bytes_out":3000,"duration_ms":37})"
+            "\n");
+  world.put("/v1/sites/new.test", R"({"server":"f1"})");
+  EXPECT_EQ(json_of(*world.get("/v1/sites/new.test/stats")).at("requests"), 0);
+  EXPECT_EQ(world.get("/v1/sites/none.test/stats")->status(), 404);
+  EXPECT_EQ(world.get("/v1/sites/a_b/stats")->status(), 400);
+}
+
 TEST(InquiryApi, ExplainsByMethod) {
   InquiryWorld world;
   world.put("/v1/rules/r", R"({"match":{"method":"^POST$"},"deny":{}})");

@@ -46,8 +46,10 @@ class FakeWorkers : public LiveTables {
 
 struct Observed final : Publisher::Observer {
   void on_published(std::uint64_t revision, Duration) override { published = revision; }
+  void on_written(const StoreWrite& write, bool live) override { written.emplace_back(write.revision, live); }
   void on_store_failed(const Error& error) override { failures.push_back(error.detail); }
   std::atomic<std::uint64_t> published{0};
+  std::vector<std::pair<std::uint64_t, bool>> written;  // on the Publisher's thread, before the answer
   std::vector<std::string> failures;
 };
 

@@ -172,7 +172,10 @@ TEST(Store, NotesWhoChangedWhat) {
   EXPECT_EQ(audit[0].revision, 2U);
   EXPECT_EQ(audit[1].who, "ci");
   EXPECT_EQ(audit[1].action, "PUT /v1/snapshot");
-  ASSERT_TRUE(store->forget_audit_before(1'800'000'000'000));
+  ASSERT_TRUE(store->forget_audit_before(1'800'000'000'000, 1).value() == 1U);
+  EXPECT_EQ(StateReader::open(directory.path()).value()->audit(10).value().at(0).revision, 2U)
+      << "the oldest goes first";
+  ASSERT_TRUE(store->forget_audit_before(1'800'000'000'000, 10).value() == 1U);
   EXPECT_TRUE(StateReader::open(directory.path()).value()->audit(10).value().empty());
 }
 
@@ -262,11 +265,30 @@ TEST(Store, KeepsJobsWithTheWriteTheyBelongTo) {
   ASSERT_EQ(reader->jobs(ids).value().size(), 1U);
   EXPECT_TRUE(reader->jobs(ids).value()[0].failed);
   EXPECT_EQ(reader->newest_jobs(1).value()[0].id, 1'000'002);
-  ASSERT_TRUE(store->forget_jobs_before(1'750'000'000'000'000));
+  ASSERT_TRUE(store->forget_jobs_before(1'750'000'000'000'000, 10));
   EXPECT_EQ(reader->newest_jobs(9).value().size(), 1U);
   // The highest stays, however old: ids are never given twice.
-  ASSERT_TRUE(store->forget_jobs_before(1'900'000'000'000'000));
+  ASSERT_TRUE(store->forget_jobs_before(1'900'000'000'000'000, 10));
   EXPECT_EQ(reader->highest_job().value(), 1'000'002);
+}
+
+TEST(Store, KeepsReceiptsForAWhile) {
+  TemporaryDirectory directory;
+  auto store = open(directory);
+  auto write = write_of(1, all_of(kTable));
+  write.receipts = {{"ci", "k1", sha256("call"), 100, 200, "application/json", "{}"}};
+  ASSERT_TRUE(commit(*store, write));
+  ASSERT_TRUE(store->put_receipt({"ci", "k2", sha256("other"), 200, 202, "application/json", "{\"live\":false}"}));
+  const auto reader = StateReader::open(directory.path()).value();
+  const auto found = reader->receipt("ci", "k2").value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->fingerprint, sha256("other"));
+  EXPECT_EQ(found->status, 202);
+  EXPECT_EQ(found->body, "{\"live\":false}");
+  EXPECT_FALSE(reader->receipt("another", "k2").value()) << "a receipt is its caller's own";
+  EXPECT_EQ(store->forget_receipts_before(200, 10).value(), 1U);
+  EXPECT_FALSE(reader->receipt("ci", "k1").value());
+  EXPECT_TRUE(reader->receipt("ci", "k2").value());
 }
 
 TEST(Store, KeepsSecretsByTheirNames) {
@@ -289,7 +311,7 @@ TEST(Store, RefusesANewerSchema) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, Reason::kConflict);
   EXPECT_THAT(refused.error().detail,
-              HasSubstr("has schema version 99, this hybridge knows 2: run the newer hybridge"));
+              HasSubstr("has schema version 99, this hybridge knows 3: run the newer hybridge"));
   EXPECT_EQ(StateReader::open(directory.path()).error().reason, Reason::kConflict);
 }
 
@@ -299,7 +321,8 @@ TEST(Store, BringsAnOlderSchemaUpToDate) {
     const auto store = open(directory);
     ASSERT_TRUE(commit(*store, write_of(1, all_of(kTable))));
     ASSERT_TRUE(
-        store->database().execute("DROP TABLE rules; DROP TABLE jobs; DROP TABLE secrets; "
+        store->database().execute("DROP TABLE rules; DROP TABLE jobs; DROP TABLE secrets; DROP TABLE receipts; "
+                                  "DROP INDEX audit_by_revision; "
                                   "PRAGMA user_version = 1"));
   }
   const auto older = StateReader::open(directory.path());

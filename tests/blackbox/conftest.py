@@ -2,6 +2,7 @@
 
 import itertools
 import pathlib
+import subprocess
 
 import pytest
 
@@ -63,6 +64,15 @@ def plain(authority, origin) -> Hybridge:
     hybridge.add_site("site.test", origin)
     yield hybridge
     hybridge.close()
+
+
+@pytest.fixture(scope="session")
+def node_folder() -> pathlib.Path:
+    """Where what comes from npm is installed; without it tests fail, they are never skipped."""
+    install = pathlib.Path(__file__).parent / "node" / "install"
+    installed = subprocess.run([install], capture_output=True, text=True, timeout=300)
+    assert installed.returncode == 0, installed.stderr
+    return pathlib.Path(installed.stdout.strip())
 
 
 @pytest.fixture

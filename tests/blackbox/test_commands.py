@@ -62,6 +62,31 @@ def test_routes_are_told_for_humans_and_for_programs(running):
     assert json.loads(ask(running, "routes", "--json"))["sites"].keys() == ROUTES["sites"].keys()
 
 
+def test_a_url_is_explained_by_the_running_process_and_without_it_by_its_state(running, tmp_path):
+    told = json.loads(ask(running, "explain", "https://late.test/app?a=1&b=2", "--json"))
+    assert {"name": "site", "value": "late.test"} in told["steps"]
+    assert told["answer"] == ask(running, "explain", "https://late.test/app?a=1&b=2").splitlines()[-1].split(": ", 1)[1].strip()
+    ask(running, "backup", str(tmp_path / "copy.db"))
+    config = other_config(running, tmp_path)
+    (tmp_path / "copy.db").rename(tmp_path / "state" / "state.db")
+    settings = json.loads(config.read_text()) | {"admin": {"socket": str(tmp_path / "none.sock")}}
+    config.write_text(json.dumps(settings))
+    stored = run_command("explain", "https://late.test/app?a=1&b=2", "--json", config=config)
+    assert json.loads(stored.stdout) == told
+    refused = run_command("explain", "ftp://late.test/", config=running.config_path)
+    assert refused.returncode == 1 and "http" in refused.stderr
+
+
+def test_tokens_are_told_as_json(running):
+    made = json.loads(ask(running, "token", "add", "machine", "--role", "read", "--json"))
+    assert running.admin("GET", "/v1/status", token=made["token"]).status == 200
+    listed = {each["name"]: each for each in json.loads(ask(running, "token", "list", "--json"))}
+    assert listed["machine"]["role"] == "read" and "token" not in listed["machine"]
+    assert listed["machine"]["created"] == made["created"]
+    ask(running, "token", "remove", "machine")
+    assert running.admin("GET", "/v1/status", token=made["token"]).status == 401
+
+
 def test_the_audit_names_who_changed_what(running):
     newest = ask(running, "audit", "--limit", "1")
     assert "tests" in newest and "PUT /v1/snapshot" in newest

@@ -148,6 +148,29 @@ def test_the_store_is_readable_by_nobody_else(edge):
     assert state.stat().st_mode & 0o077 == 0 or all(path.stat().st_mode & 0o077 == 0 for path in state.iterdir())
 
 
+def test_keys_are_encrypted_in_the_store_by_a_key_from_outside(make_edge, authority):
+    edge = make_edge(start=False)
+    edge.start()
+    edge.put_certificate("before.test", authority.issue("before.test"))
+    assert edge.stop() == 0
+    (edge.directory / "state-key").write_text("0123456789abcdef" * 4 + "\n")
+    edge.config["state_key"] = str(edge.directory / "state-key")
+    edge.is_asked_to_end = False
+    edge.start()
+    edge.put_certificate("after.test", authority.issue("after.test"))
+    for name in ("before.test", "after.test"):
+        with edge.tls_client(name) as client:
+            assert client.socket.getpeercert()["subjectAltName"] == (("DNS", name),)
+    assert edge.stop() == 0
+    for path in (edge.directory / "state").iterdir():
+        if path.suffix != ".pem":
+            assert b"PRIVATE KEY" not in path.read_bytes(), path
+    edge.config["state_key"] = ""
+    edge.write_config()
+    refused = run_command("run", config=edge.config_path)
+    assert refused.returncode == 1 and "state_key must name the key" in refused.stderr
+
+
 # Configuration --------------------------------------------------------------------------------------------------------
 
 

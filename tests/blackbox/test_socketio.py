@@ -12,22 +12,18 @@ from harness.process import Process
 from harness.waiting import SLOWNESS, wait_until
 
 HOST = "io.scripted.test"
-NODE = pathlib.Path(__file__).parent / "node"
 TRANSPORTS = ["polling", "websocket", "polling,websocket"]
 
 
-@pytest.fixture(scope="module")
-def folder() -> pathlib.Path:
-    """socket.io is installed here; without it these tests fail, they are never skipped."""
-    installed = subprocess.run([NODE / "install"], capture_output=True, text=True, timeout=300)
-    assert installed.returncode == 0, installed.stderr
-    return pathlib.Path(installed.stdout.strip())
+@pytest.fixture
+def folder(node_folder) -> pathlib.Path:
+    return node_folder
 
 
 @pytest.fixture(scope="module")
-def server(folder, tmp_path_factory):
+def server(node_folder, tmp_path_factory):
     endpoint = free_endpoint()
-    process = Process("socketio", ["node", folder / "server.mjs", endpoint[0], endpoint[1]], tmp_path_factory.mktemp("socketio"))
+    process = Process("socketio", ["node", node_folder / "server.mjs", endpoint[0], endpoint[1]], tmp_path_factory.mktemp("socketio"))
 
     def ready() -> bool:
         assert process.is_alive(), process.stderr()

@@ -291,7 +291,7 @@ TEST(SiteCounters, CountFurtherSitesAsOther) {
   for (std::size_t i = 0; i < WorkerCounters::kMaxSites + 3; ++i) {
     counters->request_ended(answered("s" + std::to_string(i), 200));
   }
-  EXPECT_EQ(counters->other_sites().total(), 3u);
+  EXPECT_EQ(counters->other_sites().by_class[2].value(), 3u);
 }
 
 }  // namespace

@@ -44,7 +44,19 @@ bool FakeStream::poll_body(Result<Bytes>& piece) {
   return true;
 }
 
+void FakeStream::leave() {
+  is_gone_ = true;
+  resume_writer();
+  tell_gone();
+}
+
+void FakeStream::take_again() {
+  is_taking_ = true;
+  resume_writer();
+}
+
 bool FakeStream::poll_writable(Result<void>& outcome) {
+  if (!is_gone_ && !is_taking_) return false;
   outcome = is_gone_ ? Result<void>(make_error(Reason::kClientGone)) : Result<void>();
   return true;
 }

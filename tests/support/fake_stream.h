@@ -34,7 +34,9 @@ class FakeStream final : public Stream {
   std::string header(std::string_view name) const;  // of the response; "": none
   bool is_finished() const { return is_finished_; }
   std::optional<Reason> reset_reason() const { return reset_; }
-  void leave() { is_gone_ = true; }  // the client has gone
+  void leave();                               // the client has gone
+  void stop_taking() { is_taking_ = false; }  // writes wait from now on
+  void take_again();
 
   const http::RequestHead& request() const override { return head_; }
   const ClientFacts& client() const override { return client_; }
@@ -65,6 +67,7 @@ class FakeStream final : public Stream {
   std::string written_;
   bool is_finished_ = false;
   bool is_gone_ = false;
+  bool is_taking_ = true;
   bool is_abandoned_ = false;
   std::optional<Reason> reset_;
 };
