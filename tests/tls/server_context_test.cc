@@ -168,6 +168,14 @@ TEST_F(ServerContextTest, RefusesWhenTooManyLoadsAreUnderWay) {
   EXPECT_EQ(shown("c.example"), "c.example");
 }
 
+TEST_F(ServerContextTest, ReadsNothingForNamesThatNobodyHas) {
+  store("a.example");
+  for (int i = 0; i < 300; ++i) EXPECT_EQ(shown("unknown" + std::to_string(i) + ".example"), "default.example");
+  EXPECT_TRUE(reads_.empty());
+  EXPECT_EQ(cache_.counts().loads, 0u);
+  EXPECT_EQ(context_->counts().waited, 0u);
+}
+
 TEST_F(ServerContextTest, RefusesUnknownNamesWithoutADefault) {
   context_->set_default(nullptr);
   auto tls = connect("unknown.example");
