@@ -137,7 +137,13 @@ void Transport::flush() {
   if (shutdown_wanted_ && output_.empty()) finish_shutdown();
 }
 
+void Transport::flush_later() {
+  loop_.defer_flush(*this);
+}
+
 void Transport::flush_from_loop() {
+  user_->on_flushing();
+  if (FlushHook::is_linked()) FlushHook::unlink();  // by what was written just now
   flush();
   driver_sent();
   if (is_open() && shutdown_done_ && !shutdown_told_) {

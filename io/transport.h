@@ -36,6 +36,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
     virtual void on_blocked() = 0;                   // the peer takes no more for now (start a deadline)
     virtual void on_shut_down() = 0;                 // behind shutdown_output(): all output and the FIN are sent
     virtual void on_failed(const Error& error) = 0;  // reset, hang-up, TLS fault; nothing comes after it
+    virtual void on_flushing() {}                    // behind flush_later(): what is written now goes out with the rest
 
    protected:
     ~User() = default;
@@ -73,6 +74,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   std::uint64_t bytes_taken() const;
   TimePoint last_progress() const { return last_progress_; }  // when the peer last took output
   void flush();                                               // now, instead of at the end of the turn
+  void flush_later();                                         // at the end of the turn, also when nothing is written
   void shutdown_output();                                     // FIN (with TLS: close_notify first) behind all output
   void close();                                               // at once; no call of the user follows
   void close_with_reset();                                    // at once, and the peer learns it was not an end
