@@ -90,11 +90,6 @@ Result<std::string_view> split_absolute(RequestHead& head) {
   return std::string_view(bytes + begin - 1, authority_end - begin);
 }
 
-std::uint16_t effective_port(const Authority& authority, bool is_https) {
-  if (authority.port != 0) return authority.port;
-  return is_https ? 443 : 80;
-}
-
 Result<void> check_host(RequestHead& head, std::string_view absolute_authority, bool is_https,
                         const FieldFacts& facts) {
   if (facts.hosts == 0) return make_error(Reason::kBadHost, "the Host field is missing");
@@ -102,11 +97,9 @@ Result<void> check_host(RequestHead& head, std::string_view absolute_authority, 
   const auto host_field = head.headers.value(HeaderId::kHost);
   if (auto set = set_authority(head, host_field); !set) return set;
   if (absolute_authority.data() == nullptr) return {};
-  const auto host = parse_authority(host_field);
-  const auto target = parse_authority(absolute_authority);
-  if (!target) return make_error(Reason::kBadTarget, "in the target: " + target.error().detail);
-  if (!equal_ignoring_case(host->host, target->host) ||
-      effective_port(*host, is_https) != effective_port(*target, is_https)) {
+  const auto is_same = is_same_authority(host_field, absolute_authority, is_https);
+  if (!is_same) return make_error(Reason::kBadTarget, "in the target: " + is_same.error().detail);
+  if (!*is_same) {
     return make_error(Reason::kBadHost, "Host is " + excerpt(host_field) + " but the target says " +
                                             excerpt(absolute_authority) + "; they must agree");
   }
@@ -132,18 +125,6 @@ Result<void> check_request_framing(RequestHead& head, const FieldFacts& facts) {
     if (!length) return bad_framing(length.error().detail);
     head.framing = {Framing::Kind::kLength, *length};
   }
-  return {};
-}
-
-Result<void> check_expect(RequestHead& head) {
-  if (head.version == Version::kHttp10) return {};  // RFC 9110 10.1.1: ignored
-  for (const auto& header : head.headers) {
-    if (header.id == HeaderId::kExpect && !equal_ignoring_case(header.value, "100-continue")) {
-      return make_error(Reason::kExpectationFailed,
-                        "Expect " + excerpt(header.value) + " cannot be met; only 100-continue can");
-    }
-  }
-  head.expects_continue = head.framing.has_body();  // without a body there is nothing to continue with
   return {};
 }
 

@@ -8,13 +8,6 @@ namespace hybridge::http {
 
 namespace {
 
-// Fields that belong to the connection: written from its own facts, never from the head, so that no answer can carry
-// two framings.
-bool is_connections_own(HeaderId id) {
-  return id == HeaderId::kConnection || id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding ||
-         id == HeaderId::kKeepAlive || id == HeaderId::kUpgrade;
-}
-
 void put_connection(Appender& out, const ResponseHead& head, const ConnectionFacts& facts) {
   const int status = head.status;
   if (status == 101) {

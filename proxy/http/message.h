@@ -79,6 +79,13 @@ enum class HeaderId : std::uint8_t {
 };
 HeaderId to_header_id(std::string_view name);  // case-blind
 
+// Fields that belong to the connection: each writes them from its own facts, never from a head, so that no answer can
+// carry two framings.
+constexpr bool is_connections_own(HeaderId id) {
+  return id == HeaderId::kConnection || id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding ||
+         id == HeaderId::kKeepAlive || id == HeaderId::kProxyConnection || id == HeaderId::kUpgrade;
+}
+
 struct Header {
   std::string_view name;   // as received
   std::string_view value;  // without surrounding white space

@@ -172,4 +172,26 @@ Result<void> set_authority(RequestHead& head, std::string_view text) {
   return {};
 }
 
+Result<bool> is_same_authority(std::string_view one, std::string_view other, bool is_https) {
+  const auto first = parse_authority(one);
+  if (!first) return first.error();
+  const auto second = parse_authority(other);
+  if (!second) return second.error();
+  const std::uint16_t usual = is_https ? 443 : 80;
+  const auto port = [usual](const Authority& authority) { return authority.port != 0 ? authority.port : usual; };
+  return equal_ignoring_case(first->host, second->host) && port(*first) == port(*second);
+}
+
+Result<void> check_expect(RequestHead& head) {
+  if (head.version == Version::kHttp10) return {};  // RFC 9110 10.1.1: ignored
+  for (const auto& header : head.headers) {
+    if (header.id == HeaderId::kExpect && !equal_ignoring_case(header.value, "100-continue")) {
+      return make_error(Reason::kExpectationFailed,
+                        "Expect " + excerpt(header.value) + " cannot be met; only 100-continue can");
+    }
+  }
+  head.expects_continue = head.framing.has_body();  // without a body there is nothing to continue with
+  return {};
+}
+
 }  // namespace hybridge::http

@@ -29,4 +29,10 @@ Result<Authority> parse_authority(std::string_view text);
 // Checks and fills head.authority, head.host.
 Result<void> set_authority(RequestHead& head, std::string_view text);
 
+// Do both name the same host and port (the scheme's where none is said)? kBadHost: one of them is malformed.
+Result<bool> is_same_authority(std::string_view one, std::string_view other, bool is_https);
+
+// Fills head.expects_continue; the framing is known. kExpectationFailed: another expectation than 100-continue.
+Result<void> check_expect(RequestHead& head);
+
 }  // namespace hybridge::http
