@@ -51,6 +51,10 @@ enum class Reason : std::uint8_t {
   kHandshakeTimeout,
   kBadProxyHeader,
   kMisdirected,
+  kHttp2Protocol,  // the connection broke the rules of HTTP/2
+  kHttp2Resets,    // its budget went into streams that were reset
+  kHttp2Frames,    // into frames that carry nothing
+  kHttp2Headers,   // into header blocks that are large or in crumbs
   kNotFound,
   kUnauthorized,
   // Our own limits.

@@ -4,7 +4,7 @@ set(hybridge_external_base Boost::headers OpenSSL::Crypto spdlog::spdlog Threads
 set(hybridge_external_io OpenSSL::SSL hybridge_liburing)
 set(hybridge_external_routing Boost::json hybridge_re2)
 set(hybridge_external_tls OpenSSL::SSL)
-set(hybridge_external_proxy_http Boost::json OpenSSL::Crypto ZLIB::ZLIB)
+set(hybridge_external_proxy_http Boost::json OpenSSL::Crypto ZLIB::ZLIB hybridge_nghttp2)
 set(hybridge_external_proxy yaml-cpp::yaml-cpp prometheus-cpp::core)
 set(hybridge_external_admin SQLite::SQLite3 Boost::json OpenSSL::Crypto)
 

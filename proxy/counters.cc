@@ -97,6 +97,10 @@ ExchangeClass class_of(Reason reason) {
     case Reason::kMisdirected:
     case Reason::kTooManyRequestsFromAddress:
     case Reason::kTooManyHandshakesFromAddress:
+    case Reason::kHttp2Protocol:
+    case Reason::kHttp2Resets:
+    case Reason::kHttp2Frames:
+    case Reason::kHttp2Headers:
       return ExchangeClass::kClient;
     default:
       return ExchangeClass::kError;

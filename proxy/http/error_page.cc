@@ -247,6 +247,10 @@ int status_of(Reason reason) {
     case Reason::kHandshakeTimeout:
     case Reason::kBadProxyHeader:
     case Reason::kTooManyHandshakesFromAddress:
+    case Reason::kHttp2Protocol:
+    case Reason::kHttp2Resets:
+    case Reason::kHttp2Frames:
+    case Reason::kHttp2Headers:
     case Reason::kCount_:
       return 0;
   }

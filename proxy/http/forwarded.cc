@@ -89,18 +89,6 @@ class RequestFilter {
   const bool names_fields_;
 };
 
-// HTTP/2 clients may send a cookie in pieces; HTTP/1 has one field (RFC 9113 8.2.3).
-void put_cookies(Appender& out, const RequestHead& head) {
-  std::string_view before = "Cookie: ";
-  for (const auto& header : head.headers) {
-    if (header.id != kCookie) continue;
-    out.put(before);
-    out.put(header.value);
-    before = "; ";
-  }
-  out.put("\r\n");
-}
-
 void put_own(Appender& out, const RequestHead& head, const Forwarding& forwarding) {
   out.put_field("Host", head.host);
   out.put_field("X-Real-IP", forwarding.client_address);
@@ -148,14 +136,8 @@ void append_upstream_request(std::string& out, const RequestHead& head, const Fo
   put_own(appender, head, forwarding);
   for (const auto& header : forwarding.extra) appender.put_field(header.name, header.value);
   const RequestFilter filter(head, forwarding.extra);
-  const Header* const joined = head.version == Version::kHttp2 ? head.headers.find(kCookie) : nullptr;
   for (const auto& header : head.headers) {
-    if (!filter.passes(header)) continue;
-    if (!joined || header.id != kCookie) {
-      appender.put_field(header.name, header.value);
-    } else if (&header == joined) {
-      put_cookies(appender, head);
-    }
+    if (filter.passes(header)) appender.put_field(header.name, header.value);
   }
   appender.put("\r\n");
 }

@@ -122,19 +122,6 @@ TEST(Forwarded, PassesExpectOnlyWhenTold) {
   EXPECT_EQ(forwarded("Content-Length: 5\r\n", forwarding), "Content-Length: 5\r\n");
 }
 
-TEST(Forwarded, JoinsTheCookiesOfHttp2) {
-  RequestHead head;
-  ASSERT_EQ(test::parse(head, "GET / HTTP/1.1\r\nHost: b\r\nCookie: a=1\r\nX-A: b\r\nCookie: c=2\r\n\r\n"),
-            Reason::kOk);
-  std::string out;
-  append_upstream_request(out, head, kForwarding);
-  EXPECT_THAT(out, testing::EndsWith("Cookie: a=1\r\nX-A: b\r\nCookie: c=2\r\n\r\n"));
-  head.version = Version::kHttp2;
-  out.clear();
-  append_upstream_request(out, head, kForwarding);
-  EXPECT_THAT(out, testing::EndsWith("Cookie: a=1; c=2\r\nX-A: b\r\n\r\n"));
-}
-
 class ResponseRulesTest : public testing::Test {
  protected:
   std::vector<std::string> apply(std::string_view fields, const ResponseRules& rules, int status = 200) {

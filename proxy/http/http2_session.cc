@@ -1,0 +1,509 @@
+#include "proxy/http/http2_session.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include <boost/container/small_vector.hpp>
+
+#include "proxy/http/characters.h"
+
+namespace hybridge::http {
+
+namespace {
+
+// What all streams of a connection may be sent ahead of their readers; that of one stream begins with HTTP/2's own
+// 64 KiB. It is opened as soon as bytes have come, so that an upload nobody reads stalls no other one.
+constexpr std::int32_t kConnectionWindow = 1 << 20;
+// Whoever sends more of a body in smaller pieces than this, frame by frame, makes work.
+constexpr std::size_t kCrumbBytes = 64;
+
+using Fields = boost::container::small_vector<nghttp2_nv, 48>;
+
+nghttp2_nv field(std::string_view name, std::string_view value, std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) {
+  // nghttp2 copies both, and writes names in lower case.
+  const auto bytes = [](std::string_view text) {
+    return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
+  };
+  return {bytes(name), bytes(value), name.size(), value.size(), flags};
+}
+
+// Of an answer; `status` and `length` are memory that the fields point into.
+Fields fields_of(const ResponseHead& head, std::string_view status) {
+  Fields fields;
+  fields.push_back(field(":status", status));
+  for (const auto& header : head.headers) {
+    if (is_connections_own(header.id)) continue;
+    // Of a handshake that only the server behind took part in.
+    if (head.status == 101 && equal_ignoring_case(header.name, "sec-websocket-accept")) continue;
+    // What is another one each time would only push what repeats out of the table.
+    const bool is_unique = header.id == HeaderId::kXRequestId;
+    fields.push_back(field(header.name, header.value, is_unique ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE));
+  }
+  return fields;
+}
+
+std::string_view number(std::array<char, 20>& memory, std::uint64_t value) {
+  const auto end = std::to_chars(memory.data(), memory.data() + memory.size(), value).ptr;
+  return {memory.data(), static_cast<std::size_t>(end - memory.data())};
+}
+
+std::uint32_t code_for(Reason reason) {
+  switch (reason) {
+    case Reason::kOk:
+    case Reason::kUpgraded:
+      return NGHTTP2_NO_ERROR;
+    case Reason::kClientGone:
+    case Reason::kClientTooSlow:
+    case Reason::kTunnelIdle:
+    case Reason::kShuttingDown:
+      return NGHTTP2_CANCEL;
+    default:
+      return NGHTTP2_INTERNAL_ERROR;
+  }
+}
+
+std::string_view text_of(nghttp2_rcbuf* buffer) {
+  const auto bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
+
+}  // namespace
+
+// What nghttp2 calls while it reads and writes. Nothing of ours is run from here but the writing of output: what
+// happened is noted, and told when nghttp2 has returned.
+struct Http2Callbacks {
+  static Http2Session& of(void* user) { return *static_cast<Http2Session*>(user); }
+  static Http2SessionStream* stream_of(nghttp2_session* session, std::int32_t id) {
+    return static_cast<Http2SessionStream*>(nghttp2_session_get_stream_user_data(session, id));
+  }
+  static int verdict(const Http2Session& self) { return self.violation_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
+
+  // Every frame, also those that nghttp2 answers or passes over by itself.
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* frame, void* user) {
+    auto& self = of(user);
+    using Budget = Http2Budget;
+    switch (frame->type) {
+      case NGHTTP2_DATA:
+      case NGHTTP2_HEADERS:
+      case NGHTTP2_RST_STREAM:
+        break;  // judged by what they bring
+      case NGHTTP2_SETTINGS:
+        if ((frame->flags & NGHTTP2_FLAG_ACK) == 0) self.spend(Budget::kSettings, Reason::kHttp2Frames, "SETTINGS");
+        break;
+      case NGHTTP2_PING:
+        self.spend(Budget::kPing, Reason::kHttp2Frames, "PING");
+        break;
+      case NGHTTP2_CONTINUATION:
+        self.spend(frame->length == 0 ? Budget::kEmptyFrame : Budget::kContinuation, Reason::kHttp2Headers,
+                   "CONTINUATION");
+        break;
+      case NGHTTP2_WINDOW_UPDATE:
+        self.spend(Budget::kSignal, Reason::kHttp2Frames, "WINDOW_UPDATE");
+        break;
+      case NGHTTP2_PRIORITY:
+      case NGHTTP2_PRIORITY_UPDATE:
+        self.spend(Budget::kSignal, Reason::kHttp2Frames, "priorities");
+        break;
+      default:
+        self.spend(Budget::kSignal, Reason::kHttp2Frames, "frames of unknown types");
+        break;
+    }
+    return verdict(self);
+  }
+
+  static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    auto& self = of(user);
+    self.is_in_block_ = true;
+    self.block_bytes_ = 0;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    const auto id = frame->hd.stream_id;
+    auto* stream = self.user_.on_stream();
+    if (!stream) {
+      // RFC 9113 8.7: nothing of it was looked at.
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+      self.spend(Http2Budget::kAbortedRequest, Reason::kHttp2Resets, "refused streams");
+      return verdict(self);
+    }
+    stream->id_ = id;
+    nghttp2_session_set_stream_user_data(session, id, stream);
+    stream->reader_.begin(stream->head_, self.settings_.head);
+    return 0;
+  }
+
+  static int header(nghttp2_session* session, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
+                    std::uint8_t, void* user) {
+    auto& self = of(user);
+    const auto name_text = text_of(name);
+    const auto value_text = text_of(value);
+    const auto limit = self.settings_.head.head_bytes;
+    const auto before = self.block_bytes_ / limit;
+    self.block_bytes_ += name_text.size() + value_text.size() + 1;
+    if (const auto over = self.block_bytes_ / limit - before; over > 0) {
+      self.spend(Http2Budget::kLargeBlock * static_cast<std::int32_t>(std::min<std::size_t>(over, 1000)),
+                 Reason::kHttp2Headers, "header blocks larger than limits.header_bytes");
+    }
+    auto* stream = stream_of(session, frame->hd.stream_id);
+    if (!stream) return verdict(self);
+    if (!stream->is_head_complete_) {
+      stream->reader_.add(name_text, value_text);
+    } else if (name_text.starts_with(':')) {
+      self.malformed(*stream, make_error(Reason::kBadHeader, "the trailers have a pseudo-header field"));
+    }
+    return verdict(self);
+  }
+
+  static int frame_received(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    auto& self = of(user);
+    auto* stream = frame->hd.stream_id == 0 ? nullptr : stream_of(session, frame->hd.stream_id);
+    const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+        self.is_in_block_ = false;
+        if (stream) stream->is_head_complete_ ? take_trailers(self, *stream, ends) : take_head(self, *stream, ends);
+        break;
+      case NGHTTP2_DATA: {
+        const auto bytes = frame->hd.length - frame->data.padlen;
+        if (bytes == 0 && !ends) self.spend(Http2Budget::kEmptyFrame, Reason::kHttp2Frames, "DATA without data");
+        if (!stream) break;
+        if (bytes > 0 && bytes < kCrumbBytes && !ends && !stream->is_tunnel_) {
+          self.spend(Http2Budget::kCrumb, Reason::kHttp2Frames, "DATA in crumbs");
+        }
+        if (ends) take_end(self, *stream);
+        break;
+      }
+      case NGHTTP2_RST_STREAM:
+        if (stream) stream->is_reset_there_ = true;
+        break;
+      case NGHTTP2_SETTINGS:
+        self.is_greeted_ = true;
+        break;
+      case NGHTTP2_PING:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) self.push({.kind = Http2Session::Event::Kind::kPong});
+        break;
+      default:
+        break;
+    }
+    return verdict(self);
+  }
+
+  static void take_head(Http2Session& self, Http2SessionStream& stream, bool ends) {
+    stream.is_head_complete_ = true;
+    stream.is_ended_ = ends;
+    const auto read = stream.reader_.finish(ends);
+    Http2Session::Event event{.kind = Http2Session::Event::Kind::kRequest, .stream = &stream};
+    if (!read) {
+      event.error = read.error();
+      stream.is_malformed_ = Http2HeadReader::is_malformed(event.error->reason);
+      if (stream.is_malformed_) self.spend(Http2Budget::kMalformed, Reason::kHttp2Resets, "malformed requests");
+    }
+    if (const auto& priority = stream.reader_.priority(); priority != Http2Priority{}) {
+      const nghttp2_extpri wanted{priority.urgency, priority.is_incremental ? 1 : 0};
+      nghttp2_session_change_extpri_stream_priority(self.session_.get(), stream.id_, &wanted, 0);
+    }
+    self.push(std::move(event));
+  }
+
+  // RFC 9113 8.1: the second block ends the stream. Nothing of it is passed on.
+  static void take_trailers(Http2Session& self, Http2SessionStream& stream, bool ends) {
+    if (ends) {
+      take_end(self, stream);
+    } else {
+      self.malformed(stream, make_error(Reason::kBadFraming, "a second block of fields does not end the stream"));
+    }
+  }
+
+  static void take_end(Http2Session& self, Http2SessionStream& stream) {
+    if (stream.is_ended_ || stream.is_broken_) return;
+    const auto& framing = stream.head_.framing;
+    if (framing.kind == Framing::Kind::kLength && framing.length != stream.body_received_) {
+      return self.malformed(stream, make_error(Reason::kBadFraming,
+                                               "the body has " + std::to_string(stream.body_received_) +
+                                                   " bytes, but content-length is " + std::to_string(framing.length)));
+    }
+    stream.is_ended_ = true;
+    self.push({.kind = Http2Session::Event::Kind::kEnd, .stream = &stream});
+  }
+
+  static int data_chunk(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
+                        std::size_t size, void* user) {
+    auto& self = of(user);
+    auto* stream = stream_of(session, id);
+    if (!stream || stream->is_broken_) {
+      nghttp2_session_consume_connection(session, size);
+      return 0;
+    }
+    stream->body_received_ += size;
+    const auto& framing = stream->head_.framing;
+    if (framing.kind == Framing::Kind::kLength && stream->body_received_ > framing.length) {
+      nghttp2_session_consume_connection(session, size);
+      self.malformed(*stream, make_error(Reason::kBadFraming, "the body is longer than content-length (" +
+                                                                  std::to_string(framing.length) + ")"));
+      return 0;
+    }
+    self.push({.kind = Http2Session::Event::Kind::kData, .stream = stream, .data = {bytes, size}});
+    return 0;
+  }
+
+  static int stream_closed(nghttp2_session* session, std::int32_t id, std::uint32_t code, void* user) {
+    auto& self = of(user);
+    auto* stream = stream_of(session, id);
+    if (!stream) return 0;
+    const bool is_clean = code == NGHTTP2_NO_ERROR && !stream->is_reset_there_ && !stream->is_reset_here_;
+    if (is_clean) {
+      self.budget_.earn(Http2Budget::kAnswered);
+    } else if (!stream->is_reset_here_ && !stream->is_malformed_) {
+      self.spend(stream->is_answered_ ? Http2Budget::kAbortedAnswer : Http2Budget::kAbortedRequest,
+                 Reason::kHttp2Resets, stream->is_reset_there_ ? "resets" : "streams that had to be reset");
+    }
+    stream->is_closed_ = true;
+    self.push({.kind = Http2Session::Event::Kind::kClosed, .stream = stream});
+    return 0;
+  }
+
+  static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    auto& self = of(user);
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !self.violation_) {
+      self.violation_ = make_error(Reason::kHttp2Protocol, self.last_words_);
+    }
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+    auto* stream = stream_of(session, frame->hd.stream_id);
+    if (!stream) return 0;
+    if (frame->hd.type == NGHTTP2_DATA) self.budget_.earn(Http2Budget::kDataFrame);
+    const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 || stream->is_answer_over_;
+    stream->is_answer_over_ = is_last;
+    // RFC 9113 8.1: the answer is complete, and the rest of the request is not wanted.
+    if (is_last && (stream->is_malformed_ || (!stream->is_ended_ && !stream->is_tunnel_))) {
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                stream->is_malformed_ ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_NO_ERROR);
+    }
+    return 0;
+  }
+
+  static ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t most, std::uint32_t* flags,
+                           nghttp2_data_source* source, void*) {
+    auto& stream = *static_cast<Http2SessionStream*>(source->ptr);
+    const auto at_hand = stream.body_at_hand();
+    const bool is_all = stream.is_body_complete() && at_hand <= most;
+    if (at_hand == 0 && !is_all) {
+      stream.awaits_body_ = true;
+      return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (is_all) {
+      *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (stream.is_malformed_) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      stream.is_answer_over_ = true;
+    }
+    return static_cast<ssize_t>(std::min(at_hand, most));
+  }
+
+  static int send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t size,
+                       nghttp2_data_source* source, void* user) {
+    constexpr std::size_t kHeadBytes = 9;  // RFC 9113 4.1
+    of(user).user_.write({head, kHeadBytes});
+    static_cast<Http2SessionStream*>(source->ptr)->send_piece(size);
+    return 0;
+  }
+
+  static int remark(nghttp2_session*, int, const char* words, std::size_t size, void* user) {
+    of(user).last_words_ = excerpt({words, size});
+    return 0;
+  }
+
+  static const nghttp2_session_callbacks* all() {
+    static const auto* const callbacks = [] {
+      nghttp2_session_callbacks* made = nullptr;
+      nghttp2_session_callbacks_new(&made);
+      nghttp2_session_callbacks_set_on_begin_frame_callback(made, begin_frame);
+      nghttp2_session_callbacks_set_on_begin_headers_callback(made, begin_headers);
+      nghttp2_session_callbacks_set_on_header_callback2(made, header);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(made, frame_received);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, data_chunk);
+      nghttp2_session_callbacks_set_on_stream_close_callback(made, stream_closed);
+      nghttp2_session_callbacks_set_on_frame_send_callback(made, frame_sent);
+      nghttp2_session_callbacks_set_send_data_callback(made, send_data);
+      nghttp2_session_callbacks_set_error_callback2(made, remark);
+      return made;
+    }();
+    return callbacks;
+  }
+
+  static const nghttp2_option* options() {
+    static const auto* const options = [] {
+      nghttp2_option* made = nullptr;
+      nghttp2_option_new(&made);
+      nghttp2_option_set_no_auto_window_update(made, 1);
+      nghttp2_option_set_no_http_messaging(made, 1);  // Http2HeadReader is stricter, and says why
+      nghttp2_option_set_no_closed_streams(made, 1);
+      nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
+      nghttp2_option_set_stream_reset_rate_limit(made, 1'000'000, 1'000'000);  // the budget's affair
+      return made;
+    }();
+    return options;
+  }
+};
+
+void Http2SessionStream::begin_again() {
+  head_.clear();
+  id_ = 0;
+  body_received_ = 0;
+  is_head_complete_ = is_ended_ = is_malformed_ = is_answered_ = is_answer_over_ = is_tunnel_ = awaits_body_ = false;
+  is_reset_here_ = is_reset_there_ = is_broken_ = is_closed_ = false;
+}
+
+void Http2Session::SessionFree::operator()(nghttp2_session* session) const {
+  nghttp2_session_del(session);
+}
+
+Http2Session::Http2Session(User& user, const Http2Settings& settings, TimePoint now)
+    : user_(user), settings_(settings), budget_(now), now_(now) {
+  nghttp2_session* session = nullptr;
+  nghttp2_session_server_new2(&session, Http2Callbacks::all(), this, Http2Callbacks::options());
+  session_.reset(session);
+  const std::array<nghttp2_settings_entry, 4> ours{
+      {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings_.streams},
+       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(settings_.head.head_bytes)},
+       {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}}};
+  nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, ours.data(), ours.size());
+  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+}
+
+Http2Session::~Http2Session() = default;
+
+Result<void> Http2Session::receive(Bytes input, TimePoint now) {
+  now_ = now;
+  if (violation_) return *violation_;
+  const auto taken = nghttp2_session_mem_recv(session_.get(), input.data(), input.size());
+  if (violation_) return *violation_;
+  if (taken >= 0) return {};
+  switch (taken) {
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+      terminate(make_error(Reason::kHttp2Protocol, "the connection does not begin with the preface of HTTP/2"),
+                NGHTTP2_PROTOCOL_ERROR);
+      break;
+    case NGHTTP2_ERR_FLOODED:
+      terminate(make_error(Reason::kHttp2Frames, "the client takes no answers to its frames"),
+                NGHTTP2_ENHANCE_YOUR_CALM);
+      break;
+    case NGHTTP2_ERR_NOMEM:
+      terminate(make_error(Reason::kInternal, "memory is out"), NGHTTP2_INTERNAL_ERROR);
+      break;
+    default:  // of the errors that end a session only too many CONTINUATION frames are left
+      terminate(make_error(Reason::kHttp2Headers, nghttp2_strerror(static_cast<int>(taken))),
+                NGHTTP2_ENHANCE_YOUR_CALM);
+      break;
+  }
+  return *violation_;
+}
+
+void Http2Session::send() {
+  while (user_.takes_output()) {
+    const std::uint8_t* bytes = nullptr;
+    const auto size = nghttp2_session_mem_send(session_.get(), &bytes);
+    if (size <= 0) return;
+    user_.write({bytes, static_cast<std::size_t>(size)});
+  }
+}
+
+bool Http2Session::take_event(Event& event) {
+  if (next_event_ == events_.size()) {
+    events_.clear();
+    next_event_ = 0;
+    return false;
+  }
+  event = std::move(events_[next_event_++]);
+  return true;
+}
+
+void Http2Session::open_stream_window(const Http2SessionStream& stream, std::size_t bytes) {
+  if (!stream.is_ended_) nghttp2_session_consume_stream(session_.get(), stream.id_, bytes);
+}
+
+void Http2Session::open_connection_window(std::size_t bytes) {
+  nghttp2_session_consume_connection(session_.get(), bytes);
+}
+
+void Http2Session::widen_window(const Http2SessionStream& stream, std::uint32_t bytes) {
+  nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, stream.id_,
+                                        static_cast<std::int32_t>(bytes));
+}
+
+void Http2Session::write_informational(Http2SessionStream& stream, const ResponseHead& head) {
+  std::array<char, 20> status;
+  const auto fields = fields_of(head, number(status, static_cast<std::uint64_t>(head.status)));
+  nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream.id_, nullptr, fields.data(), fields.size(), nullptr);
+}
+
+void Http2Session::write_head(Http2SessionStream& stream, const ResponseHead& head, const Framing& framing,
+                              bool has_body) {
+  std::array<char, 20> status;
+  std::array<char, 20> length;
+  // RFC 8441 5: a WebSocket begins with a 200.
+  auto fields = fields_of(head, number(status, head.status == 101 ? 200u : static_cast<unsigned>(head.status)));
+  if (framing.kind == Framing::Kind::kLength) {
+    fields.push_back(field("content-length", number(length, framing.length)));
+  }
+  stream.is_answered_ = true;
+  nghttp2_data_provider body{};
+  body.source.ptr = &stream;
+  body.read_callback = Http2Callbacks::read_body;
+  if (!has_body && stream.is_malformed_) {
+    stream.is_answer_over_ = true;
+    nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream.id_, nullptr, fields.data(), fields.size(),
+                           nullptr);
+  } else {
+    nghttp2_submit_response(session_.get(), stream.id_, fields.data(), fields.size(), has_body ? &body : nullptr);
+  }
+}
+
+void Http2Session::body_grew(Http2SessionStream& stream) {
+  if (std::exchange(stream.awaits_body_, false)) nghttp2_session_resume_data(session_.get(), stream.id_);
+}
+
+void Http2Session::reset(Http2SessionStream& stream, Reason reason) {
+  if (stream.is_closed_) return;
+  stream.is_reset_here_ = true;
+  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream.id_, code_for(reason));
+}
+
+void Http2Session::announce_end() {
+  nghttp2_submit_shutdown_notice(session_.get());
+}
+
+void Http2Session::send_ping() {
+  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
+}
+
+void Http2Session::end_gracefully() {
+  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_.get()),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
+}
+
+bool Http2Session::is_over() const {
+  return nghttp2_session_want_read(session_.get()) == 0 && nghttp2_session_want_write(session_.get()) == 0;
+}
+
+void Http2Session::spend(std::int32_t points, Reason reason, std::string_view what) {
+  if (budget_.spend(points, now_) || violation_) return;
+  terminate(make_error(reason, "too many " + std::string(what) + " for what else the client did"),
+            NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void Http2Session::terminate(Error error, std::uint32_t code) {
+  violation_ = std::move(error);
+  nghttp2_session_terminate_session(session_.get(), code);
+}
+
+void Http2Session::malformed(Http2SessionStream& stream, Error error) {
+  if (std::exchange(stream.is_broken_, true)) return;
+  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_PROTOCOL_ERROR);
+  push({.kind = Event::Kind::kBroken, .stream = &stream, .error = std::move(error)});
+}
+
+}  // namespace hybridge::http

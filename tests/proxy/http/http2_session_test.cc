@@ -1,0 +1,600 @@
+#include "proxy/http/http2_session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/http2_frames.h"
+
+namespace hybridge::http {
+namespace {
+
+using namespace std::chrono_literals;
+namespace h2 = test::http2;
+using Kind = Http2Session::Event::Kind;
+constexpr TimePoint kNow{1h};
+
+// A stream whose answer is what the test puts into `body`.
+class TestStream final : public Http2SessionStream {
+ public:
+  explicit TestStream(std::string& output) : output_(output) {}
+  std::string body;
+  bool is_complete = false;
+
+ private:
+  std::size_t body_at_hand() const override { return body.size(); }
+  bool is_body_complete() const override { return is_complete; }
+  void send_piece(std::size_t bytes) override {
+    output_ += body.substr(0, bytes);
+    body.erase(0, bytes);
+  }
+  std::string& output_;
+};
+
+class World final : private Http2Session::User {
+ public:
+  explicit World(const Http2Settings& settings = {}) : session(*this, settings, kNow) {}
+
+  // Gives it the bytes in pieces; what happened is noted as lines, and the answers as frames.
+  void give(std::string_view bytes, std::size_t piece = std::string_view::npos) {
+    while (!bytes.empty() && !fault) {
+      const auto part = as_bytes(bytes.substr(0, piece));
+      bytes.remove_prefix(part.size());
+      const auto received = session.receive(part, now);
+      if (!received) fault = received.error();
+      note_events();
+    }
+    flush();
+  }
+  void flush() {
+    session.send();
+    note_events();
+    reader.add(output);
+    output.clear();
+    for (auto& frame : reader.all()) frames.push_back(std::move(frame));
+  }
+  TestStream& stream(std::size_t index = 0) { return *streams.at(index); }
+
+  // The frames of a stream since this was asked last.
+  std::vector<h2::Frame> frames_of(std::uint32_t id) {
+    std::vector<h2::Frame> of;
+    for (const auto& frame : std::exchange(frames, {})) {
+      if (frame.stream == id) of.push_back(frame);
+    }
+    return of;
+  }
+  h2::Frame goaway() {
+    for (const auto& frame : frames) {
+      if (frame.type == h2::kGoaway) return frame;
+    }
+    return {};
+  }
+
+  TimePoint now = kNow;
+  bool refuses = false;
+  bool takes = true;
+  std::string output;
+  h2::FrameReader reader;
+  std::vector<h2::Frame> frames;
+  std::vector<std::string> events;
+  std::optional<Error> fault;
+  std::vector<std::unique_ptr<TestStream>> streams;
+  Http2Session session;
+
+ private:
+  Http2SessionStream* on_stream() override {
+    if (refuses) return nullptr;
+    streams.push_back(std::make_unique<TestStream>(output));
+    return streams.back().get();
+  }
+  void write(Bytes bytes) override { output += as_text(bytes); }
+  bool takes_output() const override { return takes; }
+
+  void note_events() {
+    for (Http2Session::Event event{}; session.take_event(event);) {
+      const auto id = event.stream ? std::to_string(event.stream->id()) : "";
+      switch (event.kind) {
+        case Kind::kRequest:
+          events.push_back("request " + id + " " + std::string(event.stream->head().method_name) + " " +
+                           std::string(event.stream->head().target) +
+                           (event.error ? " " + std::string(code(event.error->reason)) : ""));
+          break;
+        case Kind::kData:
+          // How the bytes were cut is not the client's affair.
+          if (!events.empty() && events.back().starts_with("data " + id + " ")) {
+            events.back() += as_text(event.data);
+          } else {
+            events.push_back("data " + id + " " + std::string(as_text(event.data)));
+          }
+          session.open_connection_window(event.data.size());
+          session.open_stream_window(*event.stream, event.data.size());
+          break;
+        case Kind::kEnd:
+          events.push_back("end " + id);
+          break;
+        case Kind::kBroken:
+          events.push_back("broken " + id + " " + std::string(code(event.error->reason)));
+          break;
+        case Kind::kClosed:
+          events.push_back("closed " + id);
+          break;
+        case Kind::kPong:
+          events.push_back("pong");
+          break;
+      }
+    }
+  }
+};
+
+ResponseHead response(int status) {
+  ResponseHead head;
+  head.status = status;
+  return head;
+}
+
+TEST(Http2Session, GreetsWithItsSettings) {
+  World world;
+  world.flush();
+  ASSERT_FALSE(world.frames.empty());
+  const auto& settings = world.frames.front();
+  EXPECT_EQ(settings.type, h2::kSettings);
+  EXPECT_EQ(settings.payload, h2::settings({{3, 128}, {6, 32768}, {8, 1}, {9, 1}}).substr(9));
+  EXPECT_EQ(world.frames.back().type, h2::kWindowUpdate);
+}
+
+TEST(Http2Session, TellsRequestsTheSameHoweverTheirBytesAreCut) {
+  const auto bytes = h2::greeting() + h2::headers(1, h2::request("GET", "/a")) +
+                     h2::headers(3, h2::request("POST", "/b", {{"content-length", "6"}}), false) +
+                     h2::data(3, "abc", false) + h2::data(3, "def") + h2::ping() +
+                     h2::headers(5, h2::request("POST", "/c"), false) + h2::rst_stream(5);
+  World whole;
+  whole.give(bytes);
+  EXPECT_THAT(whole.events, testing::ElementsAre("request 1 GET /a", "request 3 POST /b", "data 3 abcdef", "end 3",
+                                                 "request 5 POST /c", "closed 5"));
+  for (const std::size_t piece : {1u, 2u, 7u, 10u}) {
+    World cut;
+    cut.give(bytes, piece);
+    EXPECT_EQ(cut.events, whole.events) << piece;
+    EXPECT_FALSE(cut.fault);
+  }
+}
+
+TEST(Http2Session, TakesPaddingOff) {
+  World world;
+  const std::string padded = std::string("\x05", 1) + "body" + std::string(5, '\0');
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false) +
+             h2::frame(h2::kData, h2::kPadded | h2::kEndStream, 1, padded));
+  EXPECT_THAT(world.events, testing::ElementsAre("request 1 POST /", "data 1 body", "end 1"));
+}
+
+TEST(Http2Session, AnswersWithHeadAndBodyInOneBreath) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  world.frames.clear();
+  auto head = response(200);
+  head.headers.add("Content-Type", "text/plain");
+  head.headers.add("Connection", "keep-alive");
+  auto& stream = world.stream();
+  stream.body = "hello";
+  stream.is_complete = true;
+  world.session.write_head(stream, head, {Framing::Kind::kLength, 5}, true);
+  world.flush();
+  ASSERT_EQ(world.frames.size(), 2u);
+  EXPECT_EQ(world.frames[0].fields,
+            (h2::Fields{{":status", "200"}, {"content-type", "text/plain"}, {"content-length", "5"}}));
+  EXPECT_FALSE(world.frames[0].ends_stream());
+  EXPECT_EQ(world.frames[1].payload, "hello");
+  EXPECT_TRUE(world.frames[1].ends_stream());
+  EXPECT_EQ(world.events.back(), "closed 1");
+  EXPECT_GT(world.session.budget().points(), Http2Budget::kInitial - Http2Budget::kSettings);
+}
+
+TEST(Http2Session, AnswersWithoutABody) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  world.session.write_head(world.stream(), response(204), {}, false);
+  world.flush();
+  const auto frames = world.frames_of(1);
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_TRUE(frames[0].ends_stream());
+}
+
+TEST(Http2Session, SendsABodyAsItGrows) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  auto& stream = world.stream();
+  world.session.write_head(stream, response(200), {}, true);
+  world.flush();
+  ASSERT_EQ(world.frames_of(1).size(), 1u);
+  stream.body = "one";
+  world.session.body_grew(stream);
+  world.flush();
+  EXPECT_EQ(world.frames_of(1).at(0).payload, "one");
+  stream.is_complete = true;
+  world.session.body_grew(stream);
+  world.flush();
+  const auto last = world.frames_of(1).at(0);
+  EXPECT_EQ(last.payload, "");
+  EXPECT_TRUE(last.ends_stream());
+}
+
+TEST(Http2Session, KeepsToTheClientsWindow) {
+  World world;
+  world.give(std::string(h2::kPreface) + h2::settings({{4, 10}}) + h2::headers(1, h2::request()));
+  auto& stream = world.stream();
+  stream.body = std::string(25, 'x');
+  stream.is_complete = true;
+  world.session.write_head(stream, response(200), {}, true);
+  world.flush();
+  EXPECT_EQ(world.frames_of(1).at(1).payload.size(), 10u);
+  world.give(h2::window_update(1, 10));
+  EXPECT_EQ(world.frames_of(1).at(0).payload.size(), 10u);
+  world.give(h2::window_update(1, 10));
+  EXPECT_TRUE(world.frames_of(1).at(0).ends_stream());
+}
+
+TEST(Http2Session, StopsWhenItsUserTakesNoMore) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  world.frames.clear();
+  world.takes = false;
+  world.session.write_head(world.stream(), response(204), {}, false);
+  world.flush();
+  EXPECT_TRUE(world.frames.empty());
+  world.takes = true;
+  world.flush();
+  EXPECT_EQ(world.frames.size(), 1u);
+}
+
+TEST(Http2Session, SendsTheUrgentFirst) {
+  World world;
+  // All of the connection's window is used up, so that what follows has to wait.
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  auto& first = world.stream();
+  first.body = std::string(65535, 'x');
+  world.session.write_head(first, response(200), {}, true);
+  world.flush();
+  world.give(h2::headers(3, h2::request("GET", "/lazy", {{"priority", "u=7"}})) +
+             h2::headers(5, h2::request("GET", "/usual")) +
+             h2::headers(7, h2::request("GET", "/urgent", {{"priority", "u=0"}})) +
+             h2::headers(9, h2::request("GET", "/later")) +
+             h2::frame(h2::kPriorityUpdate, 0, 0, h2::big_endian(9, 4) + "u=1"));
+  for (std::size_t i = 1; i < 5; ++i) {
+    world.stream(i).body = "body";
+    world.stream(i).is_complete = true;
+    world.session.write_head(world.stream(i), response(200), {}, true);
+  }
+  world.flush();
+  world.frames.clear();
+  world.give(h2::window_update(0, 1000));
+  std::vector<std::uint32_t> order;
+  for (const auto& frame : world.frames) {
+    if (frame.type == h2::kData) order.push_back(frame.stream);
+  }
+  EXPECT_THAT(order, testing::ElementsAre(7, 9, 5, 3));
+}
+
+TEST(Http2Session, SharesAmongIncrementalStreams) {
+  World world;
+  world.give(std::string(h2::kPreface) + h2::settings({{4, 1 << 20}}) + h2::window_update(0, 1 << 20) +
+             h2::headers(1, h2::request("GET", "/", {{"priority", "i"}})) +
+             h2::headers(3, h2::request("GET", "/", {{"priority", "i"}})));
+  for (std::size_t i = 0; i < 2; ++i) {
+    world.stream(i).body = std::string(50'000, 'x');
+    world.stream(i).is_complete = true;
+    world.session.write_head(world.stream(i), response(200), {}, true);
+  }
+  world.flush();
+  std::vector<std::uint32_t> order;
+  for (const auto& frame : world.frames) {
+    if (frame.type == h2::kData) order.push_back(frame.stream);
+  }
+  EXPECT_THAT(order, testing::ElementsAre(1, 3, 1, 3, 1, 3, 1, 3));
+}
+
+TEST(Http2Session, OpensWindowsOnlyAsItIsTold) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false));
+  world.frames.clear();
+  for (int i = 0; i < 3; ++i) world.give(h2::data(1, std::string(16'000, 'x'), false));
+  // World opens both windows for all that has come: half of 64 KiB is worth a frame.
+  const auto frames = world.frames_of(1);
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].type, h2::kWindowUpdate);
+  EXPECT_EQ(frames[0].number(), 48'000u);
+}
+
+TEST(Http2Session, WidensAWindow) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false));
+  world.frames.clear();
+  world.session.widen_window(world.stream(), 512 * 1024);
+  world.flush();
+  EXPECT_EQ(world.frames_of(1).at(0).number(), 512u * 1024 - 65'535);
+}
+
+// ---- What ends a stream ----
+
+TEST(Http2Session, EndsAMalformedRequestsAnswerWithAnError) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("GET", "/", {{"connection", "close"}})));
+  EXPECT_THAT(world.events, testing::ElementsAre("request 1 GET / bad_header"));
+  world.frames.clear();
+  auto& stream = world.stream();
+  stream.body = "why";
+  stream.is_complete = true;
+  world.session.write_head(stream, response(400), {Framing::Kind::kLength, 3}, true);
+  world.flush();
+  const auto frames = world.frames_of(1);
+  ASSERT_EQ(frames.size(), 3u);
+  EXPECT_EQ(frames[1].payload, "why");
+  EXPECT_FALSE(frames[1].ends_stream());
+  EXPECT_EQ(frames[2].type, h2::kRstStream);
+  EXPECT_EQ(frames[2].number(), std::uint32_t{NGHTTP2_PROTOCOL_ERROR});
+}
+
+TEST(Http2Session, EndsAMalformedRequestWithoutABodyToo) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("HEAD", "/", {{"X", "y"}})));
+  world.frames.clear();
+  world.session.write_head(world.stream(), response(400), {}, false);
+  world.flush();
+  const auto frames = world.frames_of(1);
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_FALSE(frames[0].ends_stream());
+  EXPECT_EQ(frames[1].number(), std::uint32_t{NGHTTP2_PROTOCOL_ERROR});
+}
+
+TEST(Http2Session, StopsAnUploadWhoseAnswerIsWhole) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false));
+  world.frames.clear();
+  world.session.write_head(world.stream(), response(204), {}, false);
+  world.flush();
+  auto frames = world.frames_of(1);
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_TRUE(frames[0].ends_stream());
+  EXPECT_EQ(frames[1].type, h2::kRstStream);
+  EXPECT_EQ(frames[1].number(), std::uint32_t{NGHTTP2_NO_ERROR});
+  EXPECT_EQ(world.events.back(), "closed 1");
+  world.give(h2::data(1, "too late"));
+  EXPECT_EQ(world.events.back(), "closed 1");
+  EXPECT_FALSE(world.fault);
+}
+
+TEST(Http2Session, ResetsWithTheReasonsCode) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  world.frames.clear();
+  world.session.reset(world.stream(), Reason::kUpstreamTruncated);
+  world.flush();
+  EXPECT_EQ(world.frames_of(1).at(0).number(), std::uint32_t{NGHTTP2_INTERNAL_ERROR});
+  EXPECT_EQ(world.events.back(), "closed 1");
+}
+
+struct Broken {
+  std::string name;
+  std::string bytes;
+};
+class Http2SessionBreaks : public testing::TestWithParam<Broken> {};
+TEST_P(Http2SessionBreaks, AStreamThatDoesNotKeepItsWord) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST", "/", {{"content-length", "5"}}), false));
+  world.frames.clear();
+  world.give(GetParam().bytes);
+  EXPECT_THAT(world.events, testing::Contains(testing::StartsWith("broken 1 bad_")));
+  EXPECT_THAT(world.events, testing::Not(testing::Contains("end 1")));
+  const auto frames = world.frames_of(1);
+  ASSERT_FALSE(frames.empty());
+  EXPECT_EQ(frames.back().number(), std::uint32_t{NGHTTP2_PROTOCOL_ERROR});
+  EXPECT_EQ(world.events.back(), "closed 1");
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, Http2SessionBreaks,
+    testing::Values(Broken{"TooLong", h2::data(1, "123456", false)}, Broken{"TooLongAtTheEnd", h2::data(1, "123456")},
+                    Broken{"TooShort", h2::data(1, "1234")},
+                    Broken{"TooShortBeforeTrailers", h2::data(1, "1234", false) + h2::headers(1, {{"x", "y"}})},
+                    Broken{"NothingAtAll", h2::data(1, "")},
+                    Broken{"TrailersThatDoNotEnd", h2::headers(1, {{"x", "y"}}, false)},
+                    Broken{"PseudoInTrailers", h2::headers(1, {{":path", "/"}})}),
+    [](const auto& it) { return it.param.name; });
+
+TEST(Http2Session, DropsTrailers) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false) + h2::data(1, "b", false) +
+             h2::headers(1, {{"x-trailer", "y"}}));
+  EXPECT_THAT(world.events, testing::ElementsAre("request 1 POST /", "data 1 b", "end 1"));
+  EXPECT_EQ(world.stream().head().headers.size(), 0u);
+}
+
+TEST(Http2Session, RefusesStreamsThatItsUserDoesNotWant) {
+  World world;
+  world.refuses = true;
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false) + h2::data(1, "ignored"));
+  EXPECT_TRUE(world.events.empty());
+  EXPECT_EQ(world.frames_of(1).at(0).number(), std::uint32_t{NGHTTP2_REFUSED_STREAM});
+}
+
+// ---- What ends a connection ----
+
+struct Cut {
+  std::string name;
+  std::string bytes;  // of one blow
+  Reason reason;
+  std::uint32_t code = NGHTTP2_ENHANCE_YOUR_CALM;
+  int times = 100'000;
+};
+class Http2SessionCuts : public testing::TestWithParam<Cut> {};
+TEST_P(Http2SessionCuts, AConnectionThat) {
+  World world;
+  world.give(h2::greeting());
+  const auto& cut = GetParam();
+  int blows = 0;
+  while (!world.fault && !world.session.violation() && blows < cut.times) {
+    world.give(cut.bytes);
+    ++blows;
+  }
+  const auto& fault = world.fault ? world.fault : world.session.violation();
+  ASSERT_TRUE(fault) << "it bore " << blows;
+  EXPECT_EQ(code(fault->reason), code(cut.reason)) << fault->detail;
+  EXPECT_LE(blows, 1000);
+  EXPECT_EQ(world.goaway().number(4), cut.code);
+}
+
+std::string bomb() {  // one large entry of the table, then named thousands of times
+  std::string large = std::string("\x40", 1) + h2::hpack_string("x") + h2::hpack_string(std::string(4000, 'a'));
+  return h2::frame(h2::kHeaders, h2::kEndHeaders | h2::kEndStream, 1, large + std::string(12'000, '\xbe'));
+}
+std::string continuations(std::size_t bytes) {
+  std::string all = h2::frame(h2::kHeaders, 0, 1, h2::block(h2::request()));
+  for (int i = 0; i < 200; ++i) all += h2::frame(h2::kContinuation, 0, 1, h2::block({{"x", std::string(bytes, 'a')}}));
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Http2SessionCuts,
+    testing::Values(Cut{"Pings", h2::ping(), Reason::kHttp2Frames},
+                    Cut{"AnswersPingsNobodySent", h2::ping(true), Reason::kHttp2Frames},
+                    Cut{"Settings", h2::settings(), Reason::kHttp2Frames},
+                    Cut{"OpensWindows", h2::window_update(0, 1), Reason::kHttp2Frames},
+                    Cut{"SendsPriorities", h2::frame(h2::kPriority, 0, 1, std::string(5, '\0')), Reason::kHttp2Frames},
+                    Cut{"SendsUnknownFrames", h2::frame(0x77, 0, 1, "x"), Reason::kHttp2Frames},
+                    Cut{"BombsItsTable", bomb(), Reason::kHttp2Headers},
+                    Cut{"NeverEndsItsHead", continuations(100), Reason::kHttp2Headers},
+                    Cut{"CrumblesItsHead", continuations(0), Reason::kHttp2Headers},
+                    Cut{"HasNoPreface", "GET / HTTP/1.1\r\n\r\n", Reason::kHttp2Protocol, NGHTTP2_PROTOCOL_ERROR},
+                    Cut{"SendsDataForNothing", h2::data(0, "x"), Reason::kHttp2Protocol, NGHTTP2_PROTOCOL_ERROR},
+                    Cut{"OpensEvenStreams", h2::headers(2, h2::request()), Reason::kHttp2Protocol,
+                        NGHTTP2_PROTOCOL_ERROR},
+                    Cut{"SendsOversizedFrames", h2::frame(h2::kData, 0, 1, std::string(20'000, 'x')),
+                        Reason::kHttp2Protocol, NGHTTP2_FRAME_SIZE_ERROR},
+                    Cut{"CannotCompress", h2::frame(h2::kHeaders, h2::kEndHeaders, 1, "\xff\xff\xff\xff\xff\xff"),
+                        Reason::kHttp2Protocol, NGHTTP2_COMPRESSION_ERROR},
+                    Cut{"OverflowsItsWindow", h2::window_update(0, 0x7fffffff), Reason::kHttp2Protocol,
+                        NGHTTP2_FLOW_CONTROL_ERROR}),
+    [](const auto& it) { return it.param.name; });
+
+int blows_until_cut(World& world, const std::function<std::string(std::uint32_t)>& blow) {
+  int blows = 0;
+  for (std::uint32_t id = 1; !world.fault && blows < 100'000; id += 2, ++blows) world.give(blow(id));
+  return blows;
+}
+
+TEST(Http2Session, CutsRapidResets) {
+  World world;
+  world.give(h2::greeting());
+  const auto blows =
+      blows_until_cut(world, [](std::uint32_t id) { return h2::headers(id, h2::request()) + h2::rst_stream(id); });
+  EXPECT_LT(blows, 60);
+  EXPECT_EQ(world.fault->reason, Reason::kHttp2Resets);
+}
+
+TEST(Http2Session, CutsWhoMakesItReset) {  // "MadeYouReset"
+  const std::vector<std::function<std::string(std::uint32_t)>> ways = {
+      [](std::uint32_t id) { return h2::headers(id, h2::request()) + h2::window_update(id, 0); },
+      [](std::uint32_t id) { return h2::headers(id, h2::request()) + h2::data(id, "x"); },
+      [](std::uint32_t id) {
+        return h2::headers(id, h2::request()) + h2::window_update(id, 0x7fffffff) + h2::window_update(id, 0x7fffffff);
+      },
+      [](std::uint32_t id) {
+        return h2::headers(id, h2::request("POST", "/", {{"content-length", "1"}}), false) + h2::data(id, "xx");
+      },
+  };
+  for (std::size_t way = 0; way < ways.size(); ++way) {
+    World world;
+    world.give(h2::greeting());
+    EXPECT_LT(blows_until_cut(world, ways[way]), 60) << way;
+    ASSERT_TRUE(world.fault) << way;
+    EXPECT_EQ(world.fault->reason, Reason::kHttp2Resets) << way;
+  }
+}
+
+TEST(Http2Session, CutsEmptyAndCrumbledData) {
+  for (const auto* body : {"", "x"}) {
+    World world;
+    world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false));
+    int blows = 0;
+    for (; !world.fault && blows < 100'000; ++blows) world.give(h2::data(1, body, false));
+    EXPECT_LT(blows, 1100);
+    EXPECT_EQ(world.fault->reason, Reason::kHttp2Frames);
+  }
+}
+
+TEST(Http2Session, CutsDataThatIsPaddingOnly) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request("POST"), false));
+  int blows = 0;
+  const auto padding = h2::frame(h2::kData, h2::kPadded, 1, std::string("\x20", 1) + std::string(32, '\0'));
+  for (; !world.fault && blows < 100'000; ++blows) world.give(padding);
+  EXPECT_LT(blows, 200);
+}
+
+TEST(Http2Session, BearsABrowserThatCancelsAsMuchAsItLoads) {
+  World world;
+  world.give(h2::greeting());
+  std::uint32_t id = 1;
+  for (int i = 0; i < 2'000; ++i) {
+    world.give(h2::headers(id, h2::request()));
+    world.session.write_head(*world.streams.back(), response(204), {}, false);
+    world.flush();
+    id += 2;
+    world.give(h2::headers(id, h2::request()) + h2::rst_stream(id) + h2::window_update(0, 1));
+    id += 2;
+    world.now += 1ms;
+    ASSERT_FALSE(world.fault) << i << ": " << world.fault->detail;
+  }
+}
+
+TEST(Http2Session, BearsAChatOfSmallMessagesInATunnel) {
+  World world;
+  auto fields = h2::request("CONNECT", "/chat");
+  fields.insert(fields.begin() + 4, {":protocol", "websocket"});
+  world.give(h2::greeting() + h2::headers(1, fields, false));
+  world.session.begin_tunnel(world.stream());
+  world.session.write_head(world.stream(), response(101), {}, true);
+  for (int i = 0; i < 20'000; ++i) world.give(h2::data(1, "hi", false));
+  EXPECT_FALSE(world.fault);
+  EXPECT_EQ(world.frames_of(1).at(0).field(":status"), "200");
+}
+
+TEST(Http2Session, EndsGracefullyInTwoSteps) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  world.frames.clear();
+  world.session.announce_end();
+  world.session.send_ping();
+  world.give(h2::headers(3, h2::request()));  // it was on its way
+  EXPECT_EQ(world.goaway().number(), 0x7fffffffu);
+  EXPECT_EQ(world.events.back(), "request 3 GET /");
+  world.give(h2::frame(h2::kPing, h2::kAck, 0, std::string(8, '\0')));
+  EXPECT_EQ(world.events.back(), "pong");
+  world.frames.clear();
+  world.session.end_gracefully();
+  world.flush();
+  EXPECT_EQ(world.goaway().number(), 3u);
+  world.give(h2::headers(5, h2::request()));
+  EXPECT_EQ(world.events.back(), "pong");
+  EXPECT_FALSE(world.session.is_over());
+  for (std::size_t i = 0; i < 2; ++i) world.session.write_head(world.stream(i), response(204), {}, false);
+  world.flush();
+  EXPECT_TRUE(world.session.is_over());
+}
+
+TEST(Http2Session, KnowsWhetherAHeadIsOnItsWay) {
+  World world;
+  world.give(h2::greeting());
+  EXPECT_FALSE(world.session.is_in_header_block());
+  const auto block = h2::block(h2::request());
+  world.give(h2::frame(h2::kHeaders, h2::kEndStream, 1, block.substr(0, 10)));
+  EXPECT_TRUE(world.session.is_in_header_block());
+  world.give(h2::frame(h2::kContinuation, h2::kEndHeaders, 1, block.substr(10)));
+  EXPECT_FALSE(world.session.is_in_header_block());
+  EXPECT_EQ(world.events.back(), "request 1 GET /");
+}
+
+}  // namespace
+}  // namespace hybridge::http
