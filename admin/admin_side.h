@@ -38,9 +38,9 @@ class AdminSide final : private DownstreamObserver {
   const ListeningSockets::Names& listening() const { return listening_; }
 
  private:
-  void on_opened() override {}
+  void on_opened(DownstreamProtocol) override {}
   void on_tunnel() override {}
-  void on_closed(bool) override {}
+  void on_closed(DownstreamProtocol) override {}
   void on_refused(const Address&, const Error&) override {}
   void on_handshake(std::string_view, bool, Reason) override {}
   void on_accept_failed(int error) override;

@@ -114,6 +114,7 @@ void read_limits(ConfigSection& section, Config::Limits& limits) {
   section.count("headers", limits.headers, {10, 10'000});
   section.size("body_bytes", limits.body_bytes, {0, 1024 * 1024 * kMiB});
   section.count("requests_per_connection", limits.requests_per_connection, {1, 1'000'000'000});
+  section.count("http2_streams", limits.http2_streams, {1, 10'000});
   section.count_or_auto("connections", limits.connections, {10, 10'000'000});
   section.count("connections_per_address", limits.connections_per_address, {1, 10'000'000});
   section.count("requests_per_address", limits.requests_per_address, {1, 10'000'000});

@@ -68,6 +68,7 @@ struct Config {
     std::uint32_t headers = 100;            // fields of a request
     std::uint64_t body_bytes = 250 * kMiB;  // of a request's body
     std::uint32_t requests_per_connection = 10'000;
+    std::uint32_t http2_streams = 128;                // requests under way on an HTTP/2 connection
     std::uint32_t connections = kAuto;                // downstream, of the process; auto: by the descriptors allowed
     std::uint32_t connections_per_address = 1'000;    // IPv6: a /64; never loopback or trusted_proxies
     std::uint32_t requests_per_address = 500;         // under way, as above; tunnels are none

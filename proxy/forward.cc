@@ -7,6 +7,7 @@
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
 #include "proxy/http/normal_path.h"
+#include "proxy/http/websocket.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream/lease.h"
 #include "proxy/upstream/server.h"
@@ -176,6 +177,11 @@ Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, con
     if (head->status == 101) {
       if (!is_offered(exchange.request(), *head)) {
         co_return make_error(Reason::kUpstreamMalformed, "a 101 to a protocol that was not offered");
+      }
+      // The client of an HTTP/1.1 handshake looks for itself; here the key was ours (RFC 8441).
+      const auto& request = exchange.request();
+      if (request.version == http::Version::kHttp2 && !http::is_websocket_accepted(request, *head)) {
+        co_return make_error(Reason::kUpstreamMalformed, "the server's Sec-WebSocket-Accept does not fit the key");
       }
       auto outcome = co_await switch_protocols(exchange, upstream, *head);
       co_return outcome;

@@ -29,6 +29,7 @@ DownstreamSettings downstream_settings(std::shared_ptr<const Config> config) {
   settings.head = {.target_bytes = limits.target_bytes, .head_bytes = limits.header_bytes, .headers = limits.headers};
   settings.body_bytes = limits.body_bytes;
   settings.requests_per_connection = limits.requests_per_connection;
+  settings.http2_streams = limits.http2_streams;
   settings.handshakes = limits.handshakes;
   settings.handshake = timeouts.handshake;
   settings.request_head = timeouts.request_head;
@@ -82,6 +83,18 @@ Entrance https_entrance() {
 
 Entrance http_entrance(const Config& config) {
   return {.is_https = false, .redirects_to_https = config.redirect_to_https};
+}
+
+ConnectionProtocol to_protocol(DownstreamProtocol protocol) {
+  switch (protocol) {
+    case DownstreamProtocol::kHttp1:
+      return ConnectionProtocol::kHttp1;
+    case DownstreamProtocol::kHttp2:
+      return ConnectionProtocol::kHttp2;
+    case DownstreamProtocol::kTunnel:
+      break;
+  }
+  return ConnectionProtocol::kTunnel;
 }
 
 UpstreamState to_state(UpstreamObserver::State state) {
@@ -207,16 +220,16 @@ void Worker::account(Exchange& exchange) {
   if (shared_.access_log.is_on()) shared_.access_log.lane(index_).write(record);
 }
 
-void Worker::on_opened() {
-  counters_.connection_opened(Side::kDownstream, ConnectionProtocol::kHttp1);
+void Worker::on_opened(DownstreamProtocol protocol) {
+  counters_.connection_opened(Side::kDownstream, to_protocol(protocol));
 }
 
 void Worker::on_tunnel() {
   counters_.connection_became(Side::kDownstream, ConnectionProtocol::kHttp1, ConnectionProtocol::kTunnel);
 }
 
-void Worker::on_closed(bool is_tunnel) {
-  counters_.connection_closed(Side::kDownstream, is_tunnel ? ConnectionProtocol::kTunnel : ConnectionProtocol::kHttp1);
+void Worker::on_closed(DownstreamProtocol protocol) {
+  counters_.connection_closed(Side::kDownstream, to_protocol(protocol));
 }
 
 void Worker::on_refused(const Address& peer, const Error& error) {

@@ -139,9 +139,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     std::unique_ptr<ClientContext> context_;
   };
 
-  void on_opened() override;
+  void on_opened(DownstreamProtocol protocol) override;
   void on_tunnel() override;
-  void on_closed(bool is_tunnel) override;
+  void on_closed(DownstreamProtocol protocol) override;
   void on_refused(const Address& peer, const Error& error) override;
   void on_handshake(std::string_view version, bool resumed, Reason result) override;
   void on_accept_failed(int error) override;

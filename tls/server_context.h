@@ -31,7 +31,7 @@ struct ServerOptions {
   bool only_tls13 = false;  // else TLS 1.2 and 1.3
   std::string ciphers;      // of TLS 1.2, an OpenSSL list; empty: Mozilla's intermediate ones without DHE
   std::string groups = "X25519:P-256:P-384";
-  std::vector<std::string> alpn = {"http/1.1"};     // the preferred one first
+  std::vector<std::string> alpn = {"h2", "http/1.1"};  // the preferred one first
   std::chrono::seconds ticket_lifetime{24 * 3600};  // no session is resumed by an older one
   std::size_t certificates_at_hand = 512;           // that the worker finds without the cache's lock
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxy/downstream/http1_connection.h"
+#include "proxy/downstream/http2_connection.h"
 #include "proxy/http/proxy_protocol.h"
 
 namespace hybridge {
@@ -195,12 +196,23 @@ void Arrival::speak_http() {
   state_ = State::kHandedOn;
   facts_.peer_ip = facts_.peer.ip();
   facts_.is_trusted_proxy = downstream_.settings().trusts(facts_.peer);
-  auto connection = std::make_unique<Http1Connection>(downstream_, service_, std::move(transport_), std::move(facts_),
-                                                      std::move(refusal_));
-  auto& http = *connection;
-  downstream_.add(std::move(connection));
+  // By ALPN only: there is no upgrade to HTTP/2, and none is begun by its preface in clear text (RFC 9113 3.2, 3.3).
+  const auto* engine = transport_->tls();
+  if (engine && engine->alpn() == "h2") {
+    begin<Http2Connection>();
+  } else {
+    begin<Http1Connection>();
+  }
+}
+
+template <class Connection>
+void Arrival::begin() {
+  auto made = std::make_unique<Connection>(downstream_, service_, std::move(transport_), std::move(facts_),
+                                           std::move(refusal_));
+  auto& connection = *made;
+  downstream_.add(std::move(made));
   downstream_.bury(*this);
-  http.start();
+  connection.start();
 }
 
 void Arrival::on_failed(const Error& error) {

@@ -30,7 +30,7 @@ class Arrival final : public DownstreamConnection,
   void start(bool is_behind_proxy);
 
   void drain() override {}  // who came before the listeners closed is served
-  bool is_tunnel() const override { return false; }
+  void close_tunnels() override {}
   void close_now() override { bury(); }
 
  private:
@@ -54,6 +54,8 @@ class Arrival final : public DownstreamConnection,
   void give_up(Reason reason);
   void end_handshake(Reason result);
   void speak_http();
+  template <class Connection>
+  void begin();
   void bury();
 
   Downstream& downstream_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "proxy/downstream/http1_stream.h"
+#include "proxy/downstream/http2_stream.h"
 
 namespace hybridge {
 
@@ -90,9 +91,7 @@ void Downstream::resume() {
 }
 
 void Downstream::close_tunnels() {
-  for_each_connection([](DownstreamConnection& connection) {
-    if (connection.is_tunnel()) connection.close_now();
-  });
+  for_each_connection([](DownstreamConnection& connection) { connection.close_tunnels(); });
 }
 
 void Downstream::close_all() {
@@ -130,6 +129,15 @@ bool Downstream::make_room() {
   return true;
 }
 
+template <class T>
+void Downstream::rest(AtRest<T>& at_rest, std::unique_ptr<T> stream) {
+  if (at_rest.size() < kStreamsAtRest) {
+    at_rest.push_back(std::move(stream));
+  } else {
+    loop_.bury(std::move(stream));  // a call on it may be on the stack
+  }
+}
+
 std::unique_ptr<Http1Stream> Downstream::take_stream() {
   if (streams_.empty()) return std::make_unique<Http1Stream>();
   auto stream = std::move(streams_.back());
@@ -138,11 +146,18 @@ std::unique_ptr<Http1Stream> Downstream::take_stream() {
 }
 
 void Downstream::give_stream(std::unique_ptr<Http1Stream> stream) {
-  if (streams_.size() < kStreamsAtRest) {
-    streams_.push_back(std::move(stream));
-  } else {
-    loop_.bury(std::move(stream));  // a call on it may be on the stack
-  }
+  rest(streams_, std::move(stream));
+}
+
+std::unique_ptr<Http2Stream> Downstream::take_http2_stream() {
+  if (http2_streams_.empty()) return std::make_unique<Http2Stream>(loop_.chunks());
+  auto stream = std::move(http2_streams_.back());
+  http2_streams_.pop_back();
+  return stream;
+}
+
+void Downstream::give_stream(std::unique_ptr<Http2Stream> stream) {
+  rest(http2_streams_, std::move(stream));
 }
 
 }  // namespace hybridge

@@ -22,12 +22,14 @@
 namespace hybridge {
 
 class Http1Stream;
+class Http2Stream;
 
 struct DownstreamSettings {
   http::HeadLimits head{};
   std::uint64_t body_bytes = 250u << 20;
   std::uint32_t requests_per_connection = 10'000;
-  std::uint32_t handshakes = 512;  // under way at once
+  std::uint32_t http2_streams = 128;  // of a connection, under way at once
+  std::uint32_t handshakes = 512;     // under way at once
   std::chrono::milliseconds handshake{10'000};
   std::chrono::milliseconds request_head{10'000};
   std::chrono::milliseconds keep_alive{75'000};
@@ -39,11 +41,13 @@ struct DownstreamSettings {
   bool trusts(const Address& peer) const { return is_trusted_proxy && is_trusted_proxy(peer); }
 };
 
+enum class DownstreamProtocol : std::uint8_t { kHttp1, kHttp2, kTunnel };
+
 // Told of what happens to connections, for counting.
 struct DownstreamObserver {
-  virtual void on_opened() = 0;  // it speaks HTTP
-  virtual void on_tunnel() = 0;  // it is a tunnel from now on
-  virtual void on_closed(bool is_tunnel) = 0;
+  virtual void on_opened(DownstreamProtocol protocol) = 0;
+  virtual void on_tunnel() = 0;  // an HTTP/1 connection is a tunnel from now on
+  virtual void on_closed(DownstreamProtocol protocol) = 0;
   virtual void on_refused(const Address& peer, const Error& error) = 0;  // over a limit, told so or cut
   // Of each TLS handshake: `version` as OpenSSL names it ("" when it never got so far); kOk or why it failed.
   virtual void on_handshake(std::string_view version, bool resumed, Reason result) = 0;
@@ -62,7 +66,7 @@ class DownstreamConnection
   // Another process takes the new connections from now on. Whoever can tell its client so without losing a request
   // that is on its way does it now (HTTP/2: GOAWAY); HTTP/1 says it with its next answer.
   virtual void retire() {}
-  virtual bool is_tunnel() const = 0;
+  virtual void close_tunnels() = 0;
   virtual void close_now() = 0;  // at once; buries itself
 };
 
@@ -111,6 +115,8 @@ class Downstream final : private Timer::Owner {
 
   std::unique_ptr<Http1Stream> take_stream();
   void give_stream(std::unique_ptr<Http1Stream> stream);
+  std::unique_ptr<Http2Stream> take_http2_stream();
+  void give_stream(std::unique_ptr<Http2Stream> stream);
 
  private:
   template <class Act>
@@ -138,7 +144,12 @@ class Downstream final : private Timer::Owner {
   bool is_giving_turns_ = false;
   bool is_draining_ = false;
   std::function<void()> all_gone_;
-  std::vector<std::unique_ptr<Http1Stream>> streams_;  // at rest, for reuse
+  template <class T>
+  using AtRest = std::vector<std::unique_ptr<T>>;  // for reuse
+  template <class T>
+  void rest(AtRest<T>& at_rest, std::unique_ptr<T> stream);
+  AtRest<Http1Stream> streams_;
+  AtRest<Http2Stream> http2_streams_;
 };
 
 }  // namespace hybridge

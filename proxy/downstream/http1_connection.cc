@@ -27,11 +27,11 @@ Http1Connection::Http1Connection(Downstream& downstream, Service& service, std::
       refusal_(std::move(refusal)) {
   transport_->set_user(*this);
   output_pace_.begin(downstream_.output_demand());
-  downstream_.observer().on_opened();
+  downstream_.observer().on_opened(DownstreamProtocol::kHttp1);
 }
 
 Http1Connection::~Http1Connection() {
-  downstream_.observer().on_closed(was_tunnel_);
+  downstream_.observer().on_closed(was_tunnel_ ? DownstreamProtocol::kTunnel : DownstreamProtocol::kHttp1);
 }
 
 void Http1Connection::start() {
@@ -45,8 +45,8 @@ void Http1Connection::become_tunnel() {
   downstream_.observer().on_tunnel();
 }
 
-bool Http1Connection::is_tunnel() const {
-  return stream_ && stream_->is_tunnel();
+void Http1Connection::close_tunnels() {
+  if (stream_ && stream_->is_tunnel()) close_now();
 }
 
 bool Http1Connection::may_keep_alive() const {

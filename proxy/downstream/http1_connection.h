@@ -27,7 +27,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void start();  // takes what has arrived already
 
   void drain() override;
-  bool is_tunnel() const override;
+  void close_tunnels() override;
   void close_now() override;
 
   // For its stream.

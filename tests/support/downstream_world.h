@@ -101,10 +101,10 @@ class DownstreamWorld final : private Service, private DownstreamObserver {
   static ClientLimits::Settings limits_of(const Options& options);
   static int listen_somewhere();
   Task<void> serve(Stream& stream) override;
-  void on_opened() override { ++opened; }
+  void on_opened(DownstreamProtocol) override { ++opened; }
   void on_tunnel() override { ++tunnels; }
   void on_refused(const Address&, const Error& error) override { refused.push_back(error.reason); }
-  void on_closed(bool) override { ++closed; }
+  void on_closed(DownstreamProtocol) override { ++closed; }
   void on_handshake(std::string_view version, bool resumed, Reason result) override {
     handshakes.push_back({std::string(version), resumed, result});
   }

@@ -3,7 +3,26 @@ import { createServer } from "node:http";
 import { Server } from "socket.io";
 
 const [address, port] = process.argv.slice(2);
-const http = createServer();
+// A page that talks to it, and writes what became of it into its body's data-result: GET /page/TRANSPORT.
+const page = (transport) => `<!doctype html><title>chat</title><body>
+<script src="/socket.io/socket.io.js"></script><script>
+const socket = io({ transports: ["${transport}"] });
+const answers = [];
+const tell = (more) => document.body.setAttribute("data-result", JSON.stringify({ answers, ...more }));
+const ask = (...words) => new Promise((done) => socket.emit(...words, done));
+socket.on("connect_error", (error) => tell({ error: String(error) }));
+socket.on("connect", async () => {
+  for (let number = 0; number < 10; number++) answers.push(await ask("echo", "message " + number));
+  const about = await ask("about");
+  const protocols = performance.getEntriesByType("resource").map((entry) => entry.nextHopProtocol);
+  tell({ about, protocols: [...new Set(protocols)] });
+});
+</script>`;
+const http = createServer((request, response) => {
+  const transport = request.url.match(/^\/page\/(polling|websocket)$/)?.[1];
+  response.writeHead(transport ? 200 : 404, { "Content-Type": "text/html" });
+  response.end(transport ? page(transport) : "");
+});
 const io = new Server(http, { maxHttpBufferSize: 5e6, pingInterval: 500, pingTimeout: 2000 });
 
 io.on("connection", (socket) => {

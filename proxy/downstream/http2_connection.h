@@ -1,0 +1,113 @@
+// An HTTP/2 connection of a client: many requests at once over one transport, deadlines, a budget for what a client
+// may cost, and a good end (GOAWAY).
+//
+// Owned by Downstream; its loop's thread only; buries itself when it is over and the last of its stories has ended.
+// What is written in a turn goes out in one batch at its end, the most urgent first. How a request is answered is the
+// Service's affair.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <memory>
+#include <vector>
+
+#include "base/timer_wheel.h"
+#include "io/transport.h"
+#include "proxy/downstream/downstream.h"
+#include "proxy/downstream/http2_stream.h"
+#include "proxy/downstream/stream.h"
+#include "proxy/http/http2_session.h"
+
+namespace hybridge {
+
+class Http2Connection final : public DownstreamConnection,
+                              private Transport::User,
+                              private Timer::Owner,
+                              private http::Http2Session::User {
+ public:
+  // `refusal`: why every request must be refused (a limit the connection itself is over); nullptr: not.
+  Http2Connection(Downstream& downstream, Service& service, std::unique_ptr<Transport> transport, ClientFacts facts,
+                  std::unique_ptr<const Error> refusal);
+  ~Http2Connection() override;
+
+  void start();  // takes what has arrived already
+
+  void drain() override;
+  void close_tunnels() override;
+  void close_now() override;
+
+  // For its streams.
+  Downstream& downstream() { return downstream_; }
+  http::Http2Session& session() { return session_; }
+  const ClientFacts& facts() const { return facts_; }
+  TimePoint now() const { return downstream_.loop().now(); }
+  void touch();  // something is to be sent by the end of this turn
+  void pump();   // sends it now
+  void write(Bytes bytes) override { transport_->write(bytes); }
+  void note_drained(Http2Stream& stream) { drained_.push_back(&stream); }  // its writer may go on
+  TimePoint due_after(std::chrono::milliseconds time);                     // and the timer knows of it
+  // Bytes of request bodies, as the connection's window and memory see them.
+  void keep(std::size_t bytes);                                                // they wait for their reader
+  void let_go(std::size_t bytes);                                              // they do not any more
+  void discard(std::size_t bytes) { session_.open_connection_window(bytes); }  // they never did
+
+ private:
+  enum class State : std::uint8_t { kOpen, kLingering, kOver };
+  enum class Drain : std::uint8_t { kNo, kAnnounced, kFinal };
+  using Streams = boost::intrusive::list<Http2Stream, boost::intrusive::constant_time_size<false>>;
+
+  void on_connected() override {}
+  void on_input() override;
+  void on_writable() override;
+  void on_blocked() override { due_after(downstream_.settings().write_idle); }
+  void on_shut_down() override;
+  void on_failed(const Error& error) override;
+  void on_flushing() override { pump(); }
+  void on_timer() override;
+  http::Http2SessionStream* on_stream() override;
+  bool takes_output() const override;
+
+  void take_input();
+  void settle();
+  void tell_event(const http::Http2Session::Event& event);
+  void begin_story(Http2Stream& stream, std::optional<Error> fault);
+  std::optional<Error> refusal_of(const http::RequestHead& head) const;
+  Task<void> tell(Http2Stream& stream);
+  void end_story(Http2Stream& stream);
+  void release(Http2Stream& stream);
+  template <class Act>
+  void for_each_stream(Act act);
+  void begin_drain();
+  void end_drain();
+  void on_client_done();
+  void check_end();
+  void end_for(const Error& error);
+  void lose_streams(const Error& error);
+  void linger(std::chrono::milliseconds time, bool reads);
+  void bury();
+  bool is_late(TimePoint now);
+  TimePoint next_deadline() const;
+
+  Downstream& downstream_;
+  Service& service_;
+  std::unique_ptr<Transport> transport_;
+  Timer timer_;
+  ClientFacts facts_;
+  std::unique_ptr<const Error> refusal_;
+  Streams streams_;
+  std::size_t stream_count_ = 0;
+  std::vector<Http2Stream*> drained_;
+  std::size_t kept_ = 0;  // bytes of bodies that wait for their readers
+  std::size_t owed_ = 0;  // of these, for which the connection's window was not opened
+  TimePoint began_;
+  TimePoint idle_since_;
+  TimePoint block_began_ = kNever;  // the head that is coming, if more than a frame of it is needed
+  TimePoint drain_deadline_ = kNever;
+  std::uint32_t requests_ = 0;
+  State state_ = State::kOpen;
+  Drain drain_ = Drain::kNo;
+  bool is_settling_ = false;
+  bool is_client_done_ = false;  // it sends nothing more
+  http::Http2Session session_;
+};
+
+}  // namespace hybridge
