@@ -1,4 +1,4 @@
-// One client connection: connects, shakes hands, sends one request at a time and checks its answer.
+// A client connection as the Load sees it: connects, shakes hands, and then speaks the HTTP of whoever derives from it.
 //
 // Owned by the Load, which waits for its descriptor and decides what comes next. Throws std::runtime_error at the
 // first thing that is not as it should be (Broken, where the connection ended too early): a benchmark with wrong
@@ -22,7 +22,9 @@ struct Broken : std::runtime_error {
 
 // What all connections send and expect.
 struct Exchange {
-  std::string request;  // head and body
+  std::string request;  // of HTTP/1.1: head and body
+  std::string host;     // of HTTP/2, which has no uploads here
+  std::string path;
   int status = 200;
   std::size_t length = 0;
 };
@@ -31,13 +33,13 @@ class Connection {
  public:
   enum class Progress {
     none,      // waits for the other side
-    opened,    // may send its first request
-    answered,  // may send its next request
-    ended,     // the other side closed it between two requests
+    opened,    // may send its first requests
+    answered,  // one answer, or more: next_answer() tells
+    ended,     // the other side closed it while nothing was asked
   };
 
   Connection(const Exchange& exchange, TlsClient* tls) : exchange_(exchange), tls_(tls) {}
-  ~Connection() { close(); }
+  virtual ~Connection() { close(); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -46,42 +48,47 @@ class Connection {
   void close();
   bool is_open() const { return descriptor_ >= 0; }
 
-  // Sends the request, or as much of it as the socket takes.
-  void send();
+  // A request that was due then: sent now, or as soon as the connection can.
+  virtual void ask(Clock::time_point due) = 0;
+  virtual void begin() = 0;  // it is open: sends what waits
   // Goes on after epoll said `events`.
   Progress advance(std::uint32_t events);
+  // When the request of the next answer was due; false: the last advance() has brought no more.
+  virtual bool next_answer(Clock::time_point& due) = 0;
 
-  Clock::time_point due{};   // when its request should have been sent; the Load's
   int requests_done = 0;     // on this connection
   bool was_resumed() const;  // of an open TLS connection
   SSL* ssl() const { return ssl_.get(); }
   std::size_t bytes_read() const { return bytes_read_; }
 
+ protected:
+  virtual void send() = 0;                              // what waits, or as much of it as the socket takes
+  virtual void take(std::string_view bytes) = 0;        // what was received
+  virtual bool is_asking() const = 0;                   // a request is under way
+  virtual bool has_answers() const = 0;                 // that next_answer() would tell
+  virtual void begin_again() = 0;                       // a new connection in the same memory
+  long write_some(const char* from, std::size_t size);  // -1: nothing for now
+  void want_write(bool wanted);
+  void close_after_answer() { closes_ = true; }
+
+  const Exchange& exchange_;
+
  private:
-  enum class State { closed, connecting, shaking_hands, idle, exchanging };
+  enum class State { closed, connecting, shaking_hands, open };
 
   Progress shake_hands();
   Progress receive();
-  Progress take(std::string_view bytes);
-  void take_head();
   // Bytes read, 0 at the end, -1 when there is nothing yet.
   long read_some(char* into, std::size_t size);
-  long write_some(const char* from, std::size_t size);
-  void want_write(bool wanted);
 
-  const Exchange& exchange_;
   TlsClient* tls_;
   State state_ = State::closed;
   int descriptor_ = -1;
   int epoll_ = -1;
   std::uint64_t tag_ = 0;
   bool wants_write_ = false;
+  bool closes_ = false;  // the last answer said so
   SslPointer ssl_;
-  std::size_t sent_ = 0;
-  std::string head_;  // of the answer, until it is whole
-  bool has_head_ = false;
-  bool closes_ = false;  // the answer said so
-  std::size_t body_left_ = 0;
   std::size_t bytes_read_ = 0;
 };
 

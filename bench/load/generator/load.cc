@@ -11,6 +11,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "bench/load/generator/http1_connection.h"
+#include "bench/load/generator/http2_connection.h"
+
 namespace hybridge::bench {
 namespace {
 
@@ -22,12 +25,17 @@ std::uint64_t nanoseconds(Clock::duration duration) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count());
 }
 
+std::unique_ptr<Connection> make_connection(const Options& options, const Exchange& exchange, TlsClient* tls) {
+  if (options.streams > 0) return std::make_unique<Http2Connection>(exchange, tls);
+  return std::make_unique<Http1Connection>(exchange, tls);
+}
+
 }  // namespace
 
 Load::Load(const Options& options, const Exchange& exchange, TlsClient* tls)
     : options_(options), tls_(tls), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   if (epoll_ < 0) throw std::runtime_error("epoll_create1 failed");
-  for (int i = 0; i < options.connections; ++i) connections_.push_back(std::make_unique<Connection>(exchange, tls));
+  for (int i = 0; i < options.connections; ++i) connections_.push_back(make_connection(options, exchange, tls));
 }
 
 Load::~Load() {
@@ -59,7 +67,10 @@ void Load::run_closed() {
 }
 
 void Load::run_open() {
-  for (std::size_t index = 0; index < connections_.size(); ++index) free_.push_back(index);
+  // Once for each request that it can have under way; those of one connection apart from each other.
+  for (int lane = 0; lane < lanes(); ++lane) {
+    for (std::size_t index = 0; index < connections_.size(); ++index) free_.push_back(index);
+  }
   const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / options_.rate));
   const auto patience = std::chrono::seconds(kPatience);
   Time due = Clock::now();
@@ -93,9 +104,11 @@ void Load::watch_input() {
 }
 
 void Load::open(std::size_t index) {
-  // The latency of a connection's first request includes the making of the connection.
-  if (options_.mode != Mode::open) connections_[index]->due = Clock::now();
-  connections_[index]->open(options_.target, opened_++, epoll_, index);
+  Connection& connection = *connections_[index];
+  connection.open(options_.target, opened_++, epoll_, index);
+  if (options_.mode == Mode::open) return;
+  // The latency of a connection's first requests includes the making of the connection.
+  for (int lane = 0; lane < lanes(); ++lane) connection.ask(Clock::now());
 }
 
 void Load::wait_and_advance(Time until) {
@@ -133,7 +146,7 @@ void Load::advance(std::size_t index, std::uint32_t events) {
         opened(connection);
         break;
       case Connection::Progress::answered:
-        answered(connection, index);
+        for (Time due; connection.next_answer(due);) answered(connection, index, due);
         break;
       case Connection::Progress::ended:
         ended(index);
@@ -173,13 +186,13 @@ void Load::opened(Connection& connection) {
       throw std::runtime_error("a session was not resumed");
     }
   }
-  connection.send();
+  connection.begin();
 }
 
-void Load::answered(Connection& connection, std::size_t index) {
+void Load::answered(Connection& connection, std::size_t index, Time due) {
   const Time now = Clock::now();
   if (is_counting_) ++totals_.requests;
-  if (connection.due >= begin_ && connection.due < end_) totals_.latency.add(nanoseconds(now - connection.due));
+  if (due >= begin_ && due < end_) totals_.latency.add(nanoseconds(now - due));
   const bool ends = has_ended_life(connection);
   if (ends) connection.close();
   switch (options_.mode) {
@@ -187,8 +200,7 @@ void Load::answered(Connection& connection, std::size_t index) {
       if (!connection.is_open()) {
         open(index);
       } else {
-        connection.due = now;
-        connection.send();
+        connection.ask(now);
       }
       break;
     case Mode::open:
@@ -207,15 +219,12 @@ void Load::dispatch() {
     const std::size_t index = free_.back();
     free_.pop_back();
     Connection& connection = *connections_[index];
-    connection.due = overdue_.front();
+    const Time due = overdue_.front();
     overdue_.pop_front();
     ++under_way_;
-    if (!connection.is_open()) {
-      open(index);
-      continue;
-    }
+    if (!connection.is_open()) open(index);
     try {
-      connection.send();
+      connection.ask(due);
     } catch (const Broken&) {
       if (!options_.survives_breaks) throw;
       broke(index);

@@ -47,6 +47,7 @@ class Load {
   void run_open();
   void run_idle();
 
+  int lanes() const { return options_.streams > 0 ? options_.streams : 1; }  // requests at once on a connection
   void open(std::size_t index);
   void watch_input();
   void wait_and_advance(Time until);
@@ -54,7 +55,7 @@ class Load {
   void ended(std::size_t index);
   void broke(std::size_t index);
   void opened(Connection& connection);
-  void answered(Connection& connection, std::size_t index);
+  void answered(Connection& connection, std::size_t index, Time due);
   void dispatch();
   bool has_ended_life(const Connection& connection) const;
   void watch_clock(Time now);

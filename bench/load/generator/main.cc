@@ -36,7 +36,7 @@ sockaddr_in address(const std::string& text) {
 }
 
 Exchange exchange(const Options& options) {
-  Exchange made{"", options.expected_status, options.expected_length};
+  Exchange made{"", options.host, options.path, options.expected_status, options.expected_length};
   made.request = (options.upload > 0 ? "POST " : "GET ") + options.path + " HTTP/1.1\r\nHost: " + options.host +
                  "\r\nUser-Agent: hybridge-bench/1\r\nAccept: */*\r\n";
   if (options.upload > 0) made.request += "Content-Length: " + std::to_string(options.upload) + "\r\n";
@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
   load->add_option("--status", options.expected_status);
   load->add_option("--length", options.expected_length, "of each answer's body")->required();
   load->add_option("--connections", options.connections)->check(CLI::PositiveNumber);
+  load->add_option("--streams", options.streams, "HTTP/2, so many requests at once on each connection");
   load->add_option("--requests-per-connection", options.requests_per_connection);
   load->add_flag("--resume", options.resumes, "resume TLS sessions");
   load->add_option("--rate", options.rate, "requests a second, in an open loop");
@@ -120,6 +121,11 @@ int main(int argc, char** argv) {
     options.warm_up = seconds(warm_up);
     options.length = seconds(length);
     if (options.mode != Mode::idle && length <= 0) throw std::runtime_error("--seconds: how long?");
+    const bool is_simple = options.is_tls && options.upload == 0 && options.requests_per_connection == 0 &&
+                           !options.survives_breaks && options.mode != Mode::idle;
+    if (options.streams > 0 && !is_simple) {
+      throw std::runtime_error("--streams: with --tls, without uploads, for connections that stay");
+    }
     if (options.mode == Mode::open && options.rate <= 0) throw std::runtime_error("--rate: how many a second?");
     run(options);
   } catch (const std::exception& error) {

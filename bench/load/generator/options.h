@@ -30,6 +30,7 @@ struct Options {
   int expected_status = 200;
   std::size_t expected_length = 0;
   int connections = 64;
+  int streams = 0;                  // HTTP/2 with so many requests at once on each connection; 0: HTTP/1.1
   int requests_per_connection = 0;  // 0: no end
   bool resumes = false;             // every connection but the first few resumes a session; not doing so is an error
   double rate = 0;                  // of Mode::open, a second

@@ -18,6 +18,10 @@ TlsClient::TlsClient(const Options& options) : options_(options), context_(SSL_C
       SSL_CTX_set1_groups_list(context, options.groups.c_str()) != 1) {
     throw std::runtime_error("OpenSSL does not know these ciphersuites or groups");
   }
+  if (options.streams > 0) {
+    constexpr unsigned char kHttp2[] = {2, 'h', '2'};
+    SSL_CTX_set_alpn_protos(context, kHttp2, sizeof kHttp2);
+  }
   if (options.mode == Mode::idle) {
     // Ten thousand of them: the client's memory is not what is measured, but it shall fit.
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);

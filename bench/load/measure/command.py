@@ -12,7 +12,7 @@ import time
 from measure import change, loads, machine, report, scale
 from measure.generator import Generator
 from measure.peers import Hybridge
-from measure.processes import Failure, Precedence, Skipped, processors, raise_descriptor_limit
+from measure.processes import Failure, Precedence, processors, raise_descriptor_limit
 from measure.world import World
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -66,12 +66,7 @@ def measure(options: argparse.Namespace, facts: dict) -> dict:
                 continue
             print(f"\n{scenario.name}: {scenario.title}", flush=True)
             began = time.monotonic()
-            try:
-                result = scenario.run(world, options, lambda text: print(f"  {text}", flush=True))
-            except Skipped as why:
-                print(f"  skipped: {why}", flush=True)
-                results[scenario.name] = {"title": scenario.title, "skipped": str(why)}
-                continue
+            result = scenario.run(world, options, lambda text: print(f"  {text}", flush=True))
             result |= {"title": scenario.title, "took_s": time.monotonic() - began, "load_average": machine.load_average()}
             print(report.text_of(result), flush=True)
             results[scenario.name] = result

@@ -128,7 +128,7 @@ class Nginx(Peer):
     def serve(self, hosts: dict[str, str]) -> None:
         """One server block for each more host; name -> its certificate's path without ending. Read at (re)load."""
         blocks = [
-            f"server {{ listen 127.0.0.1:{self.http}; listen 127.0.0.1:{self.https} ssl; server_name {host};"
+            f"server {{ listen 127.0.0.1:{self.http}; listen 127.0.0.1:{self.https} ssl http2; server_name {host};"
             f" ssl_certificate {base}.pem; ssl_certificate_key {base}.key;"
             " location / { proxy_pass http://plain; } }\n"
             for host, base in hosts.items()

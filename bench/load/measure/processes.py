@@ -16,10 +16,6 @@ class Failure(Exception):
     """The run cannot go on, or its figures would mean nothing."""
 
 
-class Skipped(Exception):
-    """A scenario cannot run here or now; says why."""
-
-
 @functools.cache  # as it was when the run began
 def processors() -> tuple[set[int], set[int]]:
     """(the proxy's, everybody else's): the proxy has one for itself, where there are two."""

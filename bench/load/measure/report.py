@@ -103,9 +103,7 @@ def markdown(everything: dict) -> str:
     results = everything["scenarios"]
     parts = [heading(everything), "\n".join(markdown_loads(results))]
     for name, result in results.items():
-        if "skipped" in result:
-            parts.append(f"`{name}` was skipped: {result['skipped']}")
-        elif result["kind"] == "rows":
+        if result["kind"] == "rows":
             rows = [[str(cell) for cell in row] for row in result["rows"]]
             lines = [markdown_row([name, *result["columns"][1:]]), "|---" * len(result["columns"]) + "|"]
             lines += [markdown_row(row) for row in rows]
