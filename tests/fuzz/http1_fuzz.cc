@@ -2,33 +2,21 @@
 // on how the bytes were cut; the scanner and the parser agree; llhttp reads what is accepted the same way; what is
 // forwarded or answered can be read again and means the same; what the client may not say does not come through.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "proxy/http/body_decoder.h"
 #include "proxy/http/error_page.h"
-#include "proxy/http/forwarded.h"
 #include "proxy/http/http1_parser.h"
 #include "proxy/http/http1_writer.h"
 #include "proxy/http/proxy_protocol.h"
+#include "tests/fuzz/demands.h"
 #include "tests/proxy/http/llhttp_judge.h"
 
 namespace hybridge::http {
 namespace {
 
 constexpr HeadLimits kLimits{.target_bytes = 512, .head_bytes = 2048, .headers = 24};
-constexpr HeadLimits kWider{.target_bytes = 4096, .head_bytes = 16384, .headers = 100};
-
-void demand(bool holds, std::string_view what) {
-  if (holds) return;
-  std::fprintf(stderr, "does not hold: %.*s\n", static_cast<int>(what.size()), what.data());
-  std::abort();
-}
-void demand_agreement(const std::string& disagreement) {
-  demand(disagreement.empty(), disagreement);
-}
 
 // The head's length, or 0: none, or refused.
 std::size_t scan(std::string_view bytes, std::size_t piece) {
@@ -41,32 +29,6 @@ std::size_t scan(std::string_view bytes, std::size_t piece) {
   }
   demand(cut == whole, "the scanner's verdict is the same however the bytes were cut");
   return whole ? *whole : 0;
-}
-
-void check_forwarded(const RequestHead& head) {
-  const Forwarding forwarding{.client_address = "203.0.113.9",
-                              .client_port = 1,
-                              .request_id = "id",
-                              .traceparent = "trace",
-                              .send_expect = true};
-  std::string out;
-  append_upstream_request(out, head, forwarding);
-  demand(*HeadScanner{}.scan(out, kWider) == out.size(), "what is forwarded is one head");
-  RequestHead again;
-  const auto parsed = parse_request_head(again, out, kWider);
-  demand(parsed.has_value(), parsed ? "" : parsed.error().detail);
-  demand(again.method_name == head.method_name && again.target == head.target, "method and target are kept");
-  demand(again.framing == head.framing, "the framing is kept");
-  demand(again.host == head.host && again.authority == head.host, "the upstream sees the host");
-  demand(again.upgrade == head.upgrade, "an upgrade is kept, none begins");
-  demand(again.headers.value(HeaderId::kXRealIp) == "203.0.113.9" && again.headers.count(HeaderId::kXRealIp) == 1 &&
-             again.headers.count(HeaderId::kXForwardedFor) == 1 && again.headers.count(HeaderId::kXRequestId) == 1,
-         "the client's address is ours");
-  demand(!again.headers.has(HeaderId::kTe) && !again.headers.has(HeaderId::kProxyOther) &&
-             !again.headers.has(HeaderId::kForwarded) && !again.headers.has(HeaderId::kXFrappeSiteName),
-         "hop-by-hop fields end here");
-  demand(again.headers.has(HeaderId::kConnection) == !head.upgrade.empty(), "Connection is for upgrades only");
-  demand_agreement(test::disagreement(again, out));
 }
 
 void fuzz_request(std::string_view bytes, std::size_t piece) {
