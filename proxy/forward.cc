@@ -137,15 +137,17 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
 
 Task<Result<void>> relay_body(Exchange& exchange, UpstreamConnection& upstream, const Departure& departure) {
   auto& stream = exchange.stream;
-  for (;;) {
-    const auto piece = co_await upstream.read_body();
-    if (!piece) co_return piece.error();
-    if (piece->empty()) break;
-    const auto written = co_await stream.write_body(*piece);
+  for (Bytes piece;;) {
+    // Also before there is a piece: a client that takes nothing gets none of it kept here.
+    const auto written = co_await stream.write_body(piece);
     if (!written) {
       if (departure.outlives_client(upstream)) co_await discard(exchange, upstream);
       co_return written.error();
     }
+    const auto next = co_await upstream.read_body();
+    if (!next) co_return next.error();
+    if (next->empty()) break;
+    piece = *next;
   }
   stream.finish();
   co_return Result<void>{};

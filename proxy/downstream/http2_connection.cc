@@ -18,6 +18,10 @@ constexpr auto kDrainNotice = std::chrono::seconds(1);
 // upload that nobody reads stalls no other, and a hundred of them do not take all memory.
 constexpr std::size_t kKeptBytes = 1 << 20;
 
+// Bytes of responses that may wait for the client's windows: a client that opens a hundred streams and reads none of
+// them shall not have a hundred pieces kept for it.
+constexpr std::size_t kQueuedBytes = 1 << 20;
+
 http::Http2Settings session_settings(const DownstreamSettings& settings) {
   return {.head = settings.head, .streams = settings.http2_streams};
 }
@@ -103,7 +107,7 @@ void Http2Connection::on_client_done() {
   if (std::exchange(is_client_done_, true)) return;
   const auto error = make_error(Reason::kClientGone, "the client closed the connection");
   for_each_stream([&error](Http2Stream& stream) {
-    if (!stream.is_ended()) stream.on_gone(error);
+    if (!stream.is_ended()) stream.leave(error);
   });
   if (stream_count_ == 0) linger(kLinger, true);
 }
@@ -136,6 +140,11 @@ void Http2Connection::let_go(std::size_t bytes) {
   touch();
 }
 
+bool Http2Connection::is_crowded() {
+  is_crowded_ = queued_ >= (is_crowded_ ? kQueuedBytes / 2 : kQueuedBytes);
+  return is_crowded_;
+}
+
 // ---- Stories ----
 
 // Tells streams what the session has seen. One of them may write, and with that bring about more of it: whoever is
@@ -145,6 +154,7 @@ void Http2Connection::settle() {
   http::Http2Session::Event event{};
   for (;;) {
     while (session_.take_event(event)) tell_event(event);
+    if (is_crowded_ && !is_crowded()) for_each_stream([](Http2Stream& each) { each.on_drained(); });
     if (drained_.empty()) break;
     auto* stream = drained_.back();
     drained_.pop_back();
@@ -159,7 +169,7 @@ void Http2Connection::tell_event(const http::Http2Session::Event& event) {
   switch (event.kind) {
     case Kind::kRequest:
       // Sent and taken back in one breath: nobody shall work for it.
-      if (!stream->is_closed()) begin_story(*stream, event.error);
+      if (!stream->is_closed()) begin_story(*stream, event);
       break;
     case Kind::kData:
       stream->on_data(event.data);
@@ -173,7 +183,7 @@ void Http2Connection::tell_event(const http::Http2Session::Event& event) {
     case Kind::kClosed:
       stream->leave_session();
       if (stream->has_story()) {
-        stream->on_closed();  // the story's end releases it
+        stream->on_lost(make_error(Reason::kClientGone, "the client reset the stream"));  // its end releases it
       } else {
         release(*stream);
       }
@@ -194,9 +204,8 @@ std::optional<Error> Http2Connection::refusal_of(const http::RequestHead& head) 
   return std::nullopt;
 }
 
-void Http2Connection::begin_story(Http2Stream& stream, std::optional<Error> fault) {
-  if (!fault) fault = refusal_of(stream.request());
-  stream.start(std::move(fault));
+void Http2Connection::begin_story(Http2Stream& stream, const http::Http2Session::Event& event) {
+  stream.start(event.error ? event.error : refusal_of(stream.request()), !event.ends);
   if (++requests_ >= downstream_.settings().requests_per_connection || refusal_) begin_drain();
   spawn(tell(stream));
 }
@@ -209,7 +218,7 @@ Task<void> Http2Connection::tell(Http2Stream& stream) {
 void Http2Connection::end_story(Http2Stream& stream) {
   if (!stream.is_finished()) {
     stream.reset(Reason::kInternal);
-  } else if (stream.is_tunnel()) {
+  } else if (stream.is_tunnel() && !stream.is_ended()) {
     stream.reset(Reason::kOk);
   }
   stream.abandon_body();
@@ -272,16 +281,11 @@ void Http2Connection::on_writable() {
 
 // ---- The end ----
 
-void Http2Connection::drain() {
-  if (state_ == State::kOpen) begin_drain();
-}
-
 void Http2Connection::begin_drain() {
-  if (drain_ != Drain::kNo) return;
+  if (state_ != State::kOpen || drain_ != Drain::kNo) return;
   drain_ = Drain::kAnnounced;
   // RFC 9113 6.8: requests that are on their way are still served; a PING tells when no more can be.
   session_.announce_end();
-  session_.send_ping();
   drain_deadline_ = due_after(kDrainNotice);
   touch();
 }
@@ -305,6 +309,7 @@ void Http2Connection::check_end() {
 // The client is told by GOAWAY and heard no more.
 void Http2Connection::end_for(const Error& error) {
   downstream_.observer().on_refused(facts_.peer, error);
+  session_.cut(error);
   session_.send();
   linger(kCutLinger, false);
   lose_streams(error);
@@ -322,7 +327,7 @@ void Http2Connection::lose_streams(const Error& error) {
   for_each_stream([&](Http2Stream& stream) {
     stream.leave_session();
     if (stream.has_story()) {
-      stream.on_gone(error);
+      stream.on_lost(error);
     } else {
       release(stream);
     }

@@ -31,7 +31,8 @@ class Http2Connection final : public DownstreamConnection,
 
   void start();  // takes what has arrived already
 
-  void drain() override;
+  void retire() override { begin_drain(); }
+  void drain() override { begin_drain(); }
   void close_tunnels() override;
   void close_now() override;
 
@@ -45,6 +46,10 @@ class Http2Connection final : public DownstreamConnection,
   void write(Bytes bytes) override { transport_->write(bytes); }
   void note_drained(Http2Stream& stream) { drained_.push_back(&stream); }  // its writer may go on
   TimePoint due_after(std::chrono::milliseconds time);                     // and the timer knows of it
+  // Bytes of responses that wait for the client's windows. Too many of them together: no writer goes on.
+  void queue(std::size_t bytes) { queued_ += bytes; }
+  void unqueue(std::size_t bytes) { queued_ -= bytes; }
+  bool is_crowded();
   // Bytes of request bodies, as the connection's window and memory see them.
   void keep(std::size_t bytes);                                                // they wait for their reader
   void let_go(std::size_t bytes);                                              // they do not any more
@@ -69,7 +74,7 @@ class Http2Connection final : public DownstreamConnection,
   void take_input();
   void settle();
   void tell_event(const http::Http2Session::Event& event);
-  void begin_story(Http2Stream& stream, std::optional<Error> fault);
+  void begin_story(Http2Stream& stream, const http::Http2Session::Event& event);
   std::optional<Error> refusal_of(const http::RequestHead& head) const;
   Task<void> tell(Http2Stream& stream);
   void end_story(Http2Stream& stream);
@@ -96,6 +101,8 @@ class Http2Connection final : public DownstreamConnection,
   Streams streams_;
   std::size_t stream_count_ = 0;
   std::vector<Http2Stream*> drained_;
+  std::size_t queued_ = 0;
+  bool is_crowded_ = false;
   std::size_t kept_ = 0;  // bytes of bodies that wait for their readers
   std::size_t owed_ = 0;  // of these, for which the connection's window was not opened
   TimePoint began_;

@@ -26,9 +26,9 @@ void Http2Stream::begin(Http2Connection& connection, TimePoint began) {
   began_ = began;
 }
 
-void Http2Stream::start(std::optional<Error> fault) {
+void Http2Stream::start(std::optional<Error> fault, bool has_body) {
   has_story_ = true;
-  is_body_whole_ = is_ended();
+  is_body_whole_ = !has_body;  // what else has come of it already is told behind this
   fault_ = std::move(fault);
   // Whatever follows a refused head is not looked at.
   if (fault_) read_failure_ = make_error(Reason::kClientGone, "the request was refused");
@@ -36,7 +36,7 @@ void Http2Stream::start(std::optional<Error> fault) {
 
 void Http2Stream::end() {
   drop_inbox();
-  outbox_.clear();
+  drop_outbox();
   set_gone_listener(nullptr);
   connection_ = nullptr;
   fault_.reset();
@@ -203,8 +203,15 @@ void Http2Stream::append_body(Bytes piece) {
     connection_->due_after(connection_->downstream().settings().write_idle);
   }
   outbox_.append(piece);
+  connection_->queue(piece.size());
   session.body_grew(*this);
   connection_->touch();
+}
+
+void Http2Stream::drop_outbox() {
+  if (outbox_.empty()) return;
+  connection_->unqueue(outbox_.size());
+  outbox_.clear();
 }
 
 bool Http2Stream::poll_writable(Result<void>& outcome) {
@@ -212,7 +219,7 @@ bool Http2Stream::poll_writable(Result<void>& outcome) {
     outcome = *gone_;
     return true;
   }
-  is_blocked_ = outbox_.size() >= kOutbox;
+  is_blocked_ = outbox_.size() >= kOutbox || connection_->is_crowded();
   if (is_blocked_) return false;
   outcome = Result<void>{};
   return true;
@@ -226,6 +233,7 @@ void Http2Stream::send_piece(std::size_t bytes) {
     const auto size = std::min(bytes, front.iov_len);
     connection_->write({static_cast<const std::uint8_t*>(front.iov_base), size});
     outbox_.consume(size);
+    connection_->unqueue(size);
     bytes -= size;
   }
   if (bytes > 0) {
@@ -252,10 +260,12 @@ void Http2Stream::finish() {
 
 void Http2Stream::reset(Reason reason) {
   if (gone_) return;
+  if (is_head_sent()) connection_->pump();  // what was received whole is still told
+  if (gone_) return;
   connection_->session().reset(*this, reason);
   connection_->touch();
   gone_ = make_error(reason, "the stream was reset");
-  outbox_.clear();
+  drop_outbox();
   resume_reader();
   resume_writer();
 }
@@ -265,15 +275,21 @@ void Http2Stream::reset(Reason reason) {
 void Http2Stream::on_gone(const Error& error) {
   if (gone_) return;
   gone_ = error;
-  outbox_.clear();
+  drop_outbox();
   resume_reader();
   resume_writer();
   tell_gone();
 }
 
-void Http2Stream::on_closed() {
+void Http2Stream::leave(const Error& error) {
+  connection_->session().reset(*this, error.reason);
+  connection_->touch();
+  on_lost(error);
+}
+
+void Http2Stream::on_lost(const Error& error) {
   if (!is_answer_over()) {
-    on_gone(make_error(Reason::kClientGone, "the client reset the stream"));
+    on_gone(error);
   } else if (is_tunnel_) {
     on_end();  // both sides have said all they had to say
   } else if (!is_body_whole_ && !read_failure_) {

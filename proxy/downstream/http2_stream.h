@@ -25,7 +25,7 @@ class Http2Stream final
   explicit Http2Stream(ChunkPool& chunks) : inbox_(chunks), outbox_(chunks) {}
 
   void begin(Http2Connection& connection, TimePoint began);  // its head has begun to come
-  void start(std::optional<Error> fault);                    // the head is there, the story begins
+  void start(std::optional<Error> fault, bool has_body);     // the head is there, the story begins
   void end_story() { has_story_ = false; }
   void leave_session() { has_left_session_ = true; }  // which will not speak of it again
   bool has_left_session() const { return has_left_session_; }
@@ -53,8 +53,9 @@ class Http2Stream final
   void on_data(Bytes data);
   void on_end();  // of the request's body
   void on_gone(const Error& error);
+  void on_lost(const Error& error);  // its session has no more of it: the client has left, unless all has been said
+  void leave(const Error& error);    // the client sends nothing more of it, and says so by no frame
   void on_drained() { resume_writer(); }
-  void on_closed();
   void check_deadlines(TimePoint now);
   TimePoint next_deadline() const;
 
@@ -68,6 +69,7 @@ class Http2Stream final
 
   void fail_read(const Error& error);
   void drop_inbox();
+  void drop_outbox();
   Result<Bytes> hand_out(Bytes piece);
   void send_continue_if_awaited();
 

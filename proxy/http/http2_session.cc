@@ -21,6 +21,8 @@ namespace {
 constexpr std::int32_t kConnectionWindow = 1 << 20;
 // Whoever sends more of a body in smaller pieces than this, frame by frame, makes work.
 constexpr std::size_t kCrumbBytes = 64;
+constexpr unsigned kFirstUnknownFrame = 0x0a;    // the first type that RFC 9113 does not define
+constexpr std::int32_t kAnyStream = 0x7fffffff;  // RFC 9113 6.8: of the first of two GOAWAYs
 
 using Fields = boost::container::small_vector<nghttp2_nv, 48>;
 
@@ -195,7 +197,7 @@ struct Http2Callbacks {
     stream.is_head_complete_ = true;
     stream.is_ended_ = ends;
     const auto read = stream.reader_.finish(ends);
-    Http2Session::Event event{.kind = Http2Session::Event::Kind::kRequest, .stream = &stream};
+    Http2Session::Event event{.kind = Http2Session::Event::Kind::kRequest, .stream = &stream, .ends = ends};
     if (!read) {
       event.error = read.error();
       stream.is_malformed_ = Http2HeadReader::is_malformed(event.error->reason);
@@ -267,9 +269,7 @@ struct Http2Callbacks {
 
   static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     auto& self = of(user);
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !self.violation_) {
-      self.violation_ = make_error(Reason::kHttp2Protocol, self.last_words_);
-    }
+    if (frame->hd.type == NGHTTP2_GOAWAY) goaway_sent(self, frame->goaway);
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     auto* stream = stream_of(session, frame->hd.stream_id);
     if (!stream) return 0;
@@ -282,6 +282,14 @@ struct Http2Callbacks {
                                 stream->is_malformed_ ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_NO_ERROR);
     }
     return 0;
+  }
+
+  static void goaway_sent(Http2Session& self, const nghttp2_goaway& goaway) {
+    if (goaway.error_code != NGHTTP2_NO_ERROR) {
+      if (!self.violation_) self.violation_ = make_error(Reason::kHttp2Protocol, self.last_words_);
+    } else if (goaway.last_stream_id == kAnyStream) {
+      nghttp2_submit_ping(self.session_.get(), NGHTTP2_FLAG_NONE, nullptr);
+    }
   }
 
   static ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t most, std::uint32_t* flags,
@@ -315,6 +323,8 @@ struct Http2Callbacks {
     return 0;
   }
 
+  static int skip_extension(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) { return NGHTTP2_ERR_CANCEL; }
+
   static const nghttp2_session_callbacks* all() {
     static const auto* const callbacks = [] {
       nghttp2_session_callbacks* made = nullptr;
@@ -327,6 +337,7 @@ struct Http2Callbacks {
       nghttp2_session_callbacks_set_on_stream_close_callback(made, stream_closed);
       nghttp2_session_callbacks_set_on_frame_send_callback(made, frame_sent);
       nghttp2_session_callbacks_set_send_data_callback(made, send_data);
+      nghttp2_session_callbacks_set_unpack_extension_callback(made, skip_extension);
       nghttp2_session_callbacks_set_error_callback2(made, remark);
       return made;
     }();
@@ -341,6 +352,12 @@ struct Http2Callbacks {
       nghttp2_option_set_no_http_messaging(made, 1);  // Http2HeadReader is stricter, and says why
       nghttp2_option_set_no_closed_streams(made, 1);
       nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
+      // Frames of other types than nghttp2's are told too, though nobody looks into them.
+      for (unsigned type = kFirstUnknownFrame; type <= 0xff; ++type) {
+        if (type != NGHTTP2_PRIORITY_UPDATE) {
+          nghttp2_option_set_user_recv_extension_type(made, static_cast<std::uint8_t>(type));
+        }
+      }
       nghttp2_option_set_stream_reset_rate_limit(made, 1'000'000, 1'000'000);  // the budget's affair
       return made;
     }();
@@ -476,13 +493,13 @@ void Http2Session::announce_end() {
   nghttp2_submit_shutdown_notice(session_.get());
 }
 
-void Http2Session::send_ping() {
-  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
-}
-
 void Http2Session::end_gracefully() {
   nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_.get()),
                         NGHTTP2_NO_ERROR, nullptr, 0);
+}
+
+void Http2Session::cut(Error error) {
+  if (!violation_) terminate(std::move(error), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 bool Http2Session::is_over() const {
@@ -490,9 +507,8 @@ bool Http2Session::is_over() const {
 }
 
 void Http2Session::spend(std::int32_t points, Reason reason, std::string_view what) {
-  if (budget_.spend(points, now_) || violation_) return;
-  terminate(make_error(reason, "too many " + std::string(what) + " for what else the client did"),
-            NGHTTP2_ENHANCE_YOUR_CALM);
+  if (budget_.spend(points, now_)) return;
+  cut(make_error(reason, "too many " + std::string(what) + " for what else the client did"));
 }
 
 void Http2Session::terminate(Error error, std::uint32_t code) {

@@ -93,12 +93,13 @@ class Http2Session {
       kEnd,      // the request's body has ended
       kBroken,   // the request broke its own word (`error`): the stream was reset
       kClosed,   // the stream is over; its last event
-      kPong,     // the answer to send_ping()
+      kPong,     // the client has heard announce_end()
     };
     Kind kind;
     Http2SessionStream* stream = nullptr;
     Bytes data{};
     std::optional<Error> error{};
+    bool ends = false;  // kRequest: no body follows
   };
 
   Http2Session(User& user, const Http2Settings& settings, TimePoint now);
@@ -127,10 +128,12 @@ class Http2Session {
   void body_grew(Http2SessionStream& stream);  // or is complete now
   void reset(Http2SessionStream& stream, Reason reason);
 
-  // RFC 9113 6.8: first the word that it will end, then, when the client has heard it, the end of new streams.
+  // RFC 9113 6.8: first the word that it will end, with a PING behind it; when the client has answered that (kPong),
+  // the end of new streams.
   void announce_end();
-  void send_ping();
   void end_gracefully();
+  // At once, with a GOAWAY: ENHANCE_YOUR_CALM.
+  void cut(Error error);
 
   bool is_over() const;  // nothing more is to be read or written
   bool is_in_header_block() const { return is_in_block_; }

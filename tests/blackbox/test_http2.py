@@ -324,8 +324,8 @@ def test_a_client_that_leaves_one_stream_keeps_the_others(client):
 
 def test_the_log_and_the_metrics_know_the_protocol(edge, client):
     connection = client()
-    assert edge.metric("connections", side="downstream", protocol="http2") >= 1
     connection.get("/logged")
+    assert edge.metric("connections", side="downstream", protocol="http2") >= 1
     line = edge.logged(lambda line: line["path"] == "/logged" and line["host"] == connection.host, "the request")
     assert (line["protocol"], line["status"], line["reason"]) == ("HTTP/2.0", 200, "ok")
 
