@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string>
 #include <utility>
 
-#include <boost/container/small_vector.hpp>
-
 #include "proxy/http/characters.h"
+#include "proxy/http/http2_fields.h"
 
 namespace hybridge::http {
 
@@ -23,36 +21,6 @@ constexpr std::int32_t kConnectionWindow = 1 << 20;
 constexpr std::size_t kCrumbBytes = 64;
 constexpr unsigned kFirstUnknownFrame = 0x0a;    // the first type that RFC 9113 does not define
 constexpr std::int32_t kAnyStream = 0x7fffffff;  // RFC 9113 6.8: of the first of two GOAWAYs
-
-using Fields = boost::container::small_vector<nghttp2_nv, 48>;
-
-nghttp2_nv field(std::string_view name, std::string_view value, std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) {
-  // nghttp2 copies both, and writes names in lower case.
-  const auto bytes = [](std::string_view text) {
-    return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
-  };
-  return {bytes(name), bytes(value), name.size(), value.size(), flags};
-}
-
-// Of an answer; `status` and `length` are memory that the fields point into.
-Fields fields_of(const ResponseHead& head, std::string_view status) {
-  Fields fields;
-  fields.push_back(field(":status", status));
-  for (const auto& header : head.headers) {
-    if (is_connections_own(header.id)) continue;
-    // Of a handshake that only the server behind took part in.
-    if (head.status == 101 && equal_ignoring_case(header.name, "sec-websocket-accept")) continue;
-    // What is another one each time would only push what repeats out of the table.
-    const bool is_unique = header.id == HeaderId::kXRequestId;
-    fields.push_back(field(header.name, header.value, is_unique ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE));
-  }
-  return fields;
-}
-
-std::string_view number(std::array<char, 20>& memory, std::uint64_t value) {
-  const auto end = std::to_chars(memory.data(), memory.data() + memory.size(), value).ptr;
-  return {memory.data(), static_cast<std::size_t>(end - memory.data())};
-}
 
 std::uint32_t code_for(Reason reason) {
   switch (reason) {
@@ -452,20 +420,14 @@ void Http2Session::widen_window(const Http2SessionStream& stream, std::uint32_t 
 }
 
 void Http2Session::write_informational(Http2SessionStream& stream, const ResponseHead& head) {
-  std::array<char, 20> status;
-  const auto fields = fields_of(head, number(status, static_cast<std::uint64_t>(head.status)));
+  const Http2Fields fields(head);
   nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream.id_, nullptr, fields.data(), fields.size(), nullptr);
 }
 
 void Http2Session::write_head(Http2SessionStream& stream, const ResponseHead& head, const Framing& framing,
                               bool has_body) {
-  std::array<char, 20> status;
-  std::array<char, 20> length;
-  // RFC 8441 5: a WebSocket begins with a 200.
-  auto fields = fields_of(head, number(status, head.status == 101 ? 200u : static_cast<unsigned>(head.status)));
-  if (framing.kind == Framing::Kind::kLength) {
-    fields.push_back(field("content-length", number(length, framing.length)));
-  }
+  Http2Fields fields(head);
+  if (framing.kind == Framing::Kind::kLength) fields.add_length(framing.length);
   stream.is_answered_ = true;
   nghttp2_data_provider body{};
   body.source.ptr = &stream;

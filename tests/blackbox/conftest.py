@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness.certificates import Authority
+from harness.http2_client import Http2Client
 from harness.hybridge import BINARY, Hybridge, is_built
 from harness.nginx import NginxOrigin
 from harness.scripted_origin import ScriptedOrigin
@@ -125,3 +126,20 @@ class Routed:
 def route(make_origin):
     """route(edge, script): a scripted origin, and the site that leads to it."""
     return lambda edge, script=None, tls=None: Routed(edge, make_origin(script, tls))
+
+
+@pytest.fixture
+def http2_client(edge, route):
+    """http2_client(script): an HTTP/2 connection to a site of its own; the origin is at `.origin`."""
+    made = []
+
+    def make(script=None, **options):
+        routed = route(edge, script)
+        connection = Http2Client(edge, routed.host, **options)
+        connection.origin = routed.origin
+        made.append(connection)
+        return connection
+
+    yield make
+    for connection in made:
+        connection.close()

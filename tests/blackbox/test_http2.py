@@ -1,37 +1,16 @@
 """HTTP/2 from clients: the same requests, answers, limits and ends as by HTTP/1.1, many at once."""
 
-import base64
-import hashlib
 import re
-import signal
 import subprocess
 import threading
 
 import pytest
 
-from harness.http2_client import INTERNAL_ERROR, NO_ERROR, ContinuationFrame, HeadersFrame, Http2Client
+from harness.http2_client import INTERNAL_ERROR, NO_ERROR, Http2Client
 from harness.raw_client import RawClient
 from harness.scripted_origin import answering, ok
 from harness.tls_client import client_context
 from harness.waiting import SLOWNESS, wait_until
-from harness.websocket_origin import WebSocketOrigin
-
-
-@pytest.fixture
-def client(edge, route):
-    """client(script): a connection to a site of its own; the origin is at `.origin`."""
-    made = []
-
-    def make(script=None, **options):
-        routed = route(edge, script)
-        connection = Http2Client(edge, routed.host, **options)
-        connection.origin = routed.origin
-        made.append(connection)
-        return connection
-
-    yield make
-    for connection in made:
-        connection.close()
 
 
 def run(*words: str, seconds: float = 60) -> subprocess.CompletedProcess:
@@ -110,8 +89,8 @@ def test_a_client_without_alpn_or_with_http1_gets_http1(edge, route):
 # Requests and answers ------------------------------------------------------------------------------------------------
 
 
-def test_a_request_reaches_its_server_as_http1(client):
-    connection = client()
+def test_a_request_reaches_its_server_as_http1(http2_client):
+    connection = http2_client()
     answer = connection.get("/a/b?c=d", headers=[("cookie", "a=1"), ("x-frappe-csrf-token", "t"), ("cookie", "b=2"), ("te", "trailers"), ("x-real-ip", "6.6.6.6")])
     assert (answer.status, bytes(answer.body), answer.ended) == (200, b"scripted", True)
     seen = connection.origin.only_request()
@@ -124,8 +103,8 @@ def test_a_request_reaches_its_server_as_http1(client):
     assert not seen.all("te") and not seen.all("connection") and seen.framing == "none"
 
 
-def test_answers_have_what_http1_has_and_nothing_of_a_connection(client):
-    connection = client(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, X-Gone\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"))
+def test_answers_have_what_http1_has_and_nothing_of_a_connection(http2_client):
+    connection = http2_client(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, X-Gone\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"))
     answer = connection.get()
     names = [name for name, _ in answer.headers]
     assert names[0] == b":status" and all(name == name.lower() for name in names)
@@ -135,29 +114,29 @@ def test_answers_have_what_http1_has_and_nothing_of_a_connection(client):
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_answers_without_a_body_end_with_their_head(client, status):
-    connection = client(answering(b"HTTP/1.1 %d X\r\nETag: \"a\"\r\n\r\n" % status))
+def test_answers_without_a_body_end_with_their_head(http2_client, status):
+    connection = http2_client(answering(b"HTTP/1.1 %d X\r\nETag: \"a\"\r\n\r\n" % status))
     answer = connection.get()
     assert (answer.status, answer.ended, answer.data_frames) == (status, True, 0)
     assert connection.get().status == status  # and the connection goes on
 
 
-def test_head_tells_the_length_and_sends_no_body(client):
-    connection = client(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n"))
+def test_head_tells_the_length_and_sends_no_body(http2_client):
+    connection = http2_client(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n"))
     answer = connection.get(method="HEAD")
     assert (answer.status, answer.text("content-length"), answer.ended, answer.data_frames) == (200, "1234", True, 0)
 
 
-def test_chunked_and_unframed_answers_end_with_their_stream(client):
-    chunked = client(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"))
+def test_chunked_and_unframed_answers_end_with_their_stream(http2_client):
+    chunked = http2_client(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"))
     answer = chunked.get()
     assert (bytes(answer.body), answer.ended, answer.text("content-length")) == (b"hello", True, "")
-    unframed = client(answering(b"HTTP/1.1 200 OK\r\n\r\nhello", then="close"))
+    unframed = http2_client(answering(b"HTTP/1.1 200 OK\r\n\r\nhello", then="close"))
     answer = unframed.get()
     assert (bytes(answer.body), answer.ended) == (b"hello", True)
 
 
-def test_a_post_streams_both_ways(client):
+def test_a_post_streams_both_ways(http2_client):
     def script(connection):
         head = connection.read_head()
         connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -170,7 +149,7 @@ def test_a_post_streams_both_ways(client):
         connection.send(b"0\r\n\r\n")
         assert head is not None
 
-    connection = client(script)
+    connection = http2_client(script)
     stream = connection.next_stream()
     connection.send(connection.headers_frame(stream, connection.fields("POST", "/talk"), ends=False))
     answer = connection.answer(stream)
@@ -180,7 +159,7 @@ def test_a_post_streams_both_ways(client):
     assert connection.response(stream).ended and answer.body == b"ONETWOTHREE"
 
 
-def test_requests_are_answered_as_they_are_ready_not_in_their_order(client):
+def test_requests_are_answered_as_they_are_ready_not_in_their_order(http2_client):
     release = threading.Event()
 
     def script(connection):
@@ -189,7 +168,7 @@ def test_requests_are_answered_as_they_are_ready_not_in_their_order(client):
                 release.wait(20)
             connection.send(ok(request.target))
 
-    connection = client(script)
+    connection = http2_client(script)
     slow = connection.request(target="/slow")
     quick = [connection.request(target=f"/{number}") for number in range(20)]
     assert [bytes(connection.response(stream).body) for stream in quick] == [b"/%d" % number for number in range(20)]
@@ -198,8 +177,8 @@ def test_requests_are_answered_as_they_are_ready_not_in_their_order(client):
     assert connection.response(slow).body == b"/slow"
 
 
-def test_an_expectation_is_met_when_the_body_is_wanted(client):
-    connection = client()
+def test_an_expectation_is_met_when_the_body_is_wanted(http2_client):
+    connection = http2_client()
     stream = connection.next_stream()
     connection.send(connection.headers_frame(stream, connection.fields("POST", "/", [("expect", "100-continue"), ("content-length", "5")]), ends=False))
     answer = connection.answer(stream)
@@ -210,15 +189,15 @@ def test_an_expectation_is_met_when_the_body_is_wanted(client):
     assert connection.origin.only_request().body == b"hello"
 
 
-def test_early_hints_come_before_the_answer(client):
-    connection = client(answering(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" + ok(b"page")))
+def test_early_hints_come_before_the_answer(http2_client):
+    connection = http2_client(answering(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" + ok(b"page")))
     answer = connection.get()
     assert answer.interim == [[(b":status", b"103"), (b"link", b"</a.css>; rel=preload")]]
     assert answer.body == b"page"
 
 
-def test_trailers_of_a_request_are_dropped(client):
-    connection = client()
+def test_trailers_of_a_request_are_dropped(http2_client):
+    connection = http2_client()
     stream = connection.next_stream()
     connection.send(connection.headers_frame(stream, connection.fields("POST", "/"), ends=False))
     connection.send_data(stream, b"body", ends=False)
@@ -228,13 +207,13 @@ def test_trailers_of_a_request_are_dropped(client):
     assert (seen.body, seen.trailers) == (b"body", [])
 
 
-def test_an_early_answer_to_an_upload_is_whole_and_stops_the_upload(client):
+def test_an_early_answer_to_an_upload_is_whole_and_stops_the_upload(http2_client):
     def script(connection):
         connection.read_head()
         connection.send(ok(b"no more", status=b"413 Too Large"))
         connection.wait_for_end()
 
-    connection = client(script)
+    connection = http2_client(script)
     stream = connection.next_stream()
     connection.send(connection.headers_frame(stream, connection.fields("POST", "/"), ends=False))
     connection.send_data(stream, b"x" * 30000, ends=False)
@@ -244,7 +223,7 @@ def test_an_early_answer_to_an_upload_is_whole_and_stops_the_upload(client):
     assert connection.get().status in (200, 413)  # the connection goes on
 
 
-def test_a_truncated_answer_is_a_reset_stream_and_the_others_go_on(client):
+def test_a_truncated_answer_is_a_reset_stream_and_the_others_go_on(http2_client):
     def script(connection):
         while (request := connection.read_request()) is not None:
             if request.target == b"/cut":
@@ -252,7 +231,7 @@ def test_a_truncated_answer_is_a_reset_stream_and_the_others_go_on(client):
                 return
             connection.send(ok())
 
-    connection = client(script)
+    connection = http2_client(script)
     cut = connection.get("/cut")
     assert (cut.status, cut.ended, cut.reset) == (200, False, INTERNAL_ERROR)
     assert connection.get("/whole").ended
@@ -287,9 +266,9 @@ def test_an_upload_that_is_not_taken_stalls_no_other(edge, route):
     release.set()
 
 
-def test_a_large_answer_waits_for_the_windows(client):
+def test_a_large_answer_waits_for_the_windows(http2_client):
     body = b"d" * 1_000_000
-    connection = client(answering(ok(body)), reads_windows=False)
+    connection = http2_client(answering(ok(body)), reads_windows=False)
     stream = connection.request()
     answer = connection.answer(stream)
     connection.wait_for(lambda: len(answer.body) == 65535)
@@ -300,7 +279,7 @@ def test_a_large_answer_waits_for_the_windows(client):
     assert connection.response(stream).body == body
 
 
-def test_a_client_that_leaves_one_stream_keeps_the_others(client):
+def test_a_client_that_leaves_one_stream_keeps_the_others(http2_client):
     release = threading.Event()
 
     def script(connection):
@@ -311,7 +290,7 @@ def test_a_client_that_leaves_one_stream_keeps_the_others(client):
             release.wait(20)
             connection.send(ok(b"stayed"))
 
-    connection = client(script)
+    connection = http2_client(script)
     left = connection.request(target="/leave")
     stayed = connection.request(target="/stay")
     connection.origin.wait_for_requests(2)
@@ -322,20 +301,20 @@ def test_a_client_that_leaves_one_stream_keeps_the_others(client):
     assert connection.response(stayed).body == b"stayed"
 
 
-def test_the_log_and_the_metrics_know_the_protocol(edge, client):
-    connection = client()
+def test_the_log_and_the_metrics_know_the_protocol(edge, http2_client):
+    connection = http2_client()
     connection.get("/logged")
     assert edge.metric("connections", side="downstream", protocol="http2") >= 1
     line = edge.logged(lambda line: line["path"] == "/logged" and line["host"] == connection.host, "the request")
     assert (line["protocol"], line["status"], line["reason"]) == ("HTTP/2.0", 200, "ok")
 
 
-def test_a_reset_is_logged_as_a_client_that_left(edge, client):
+def test_a_reset_is_logged_as_a_client_that_left(edge, http2_client):
     def script(connection):
         connection.read_request()
         connection.wait_for_end()
 
-    connection = client(script)
+    connection = http2_client(script)
     stream = connection.request(target="/left")
     connection.origin.wait_for_requests(1)
     connection.cancel(stream)
@@ -369,8 +348,8 @@ def big(connection):
         connection.send(ok(b"b" * 100_000))
 
 
-def test_the_urgent_goes_first(client):
-    connection = client(big, reads_windows=False, settings={})
+def test_the_urgent_goes_first(http2_client):
+    connection = http2_client(big, reads_windows=False, settings={})
     shut(connection)
     lazy = connection.request(target="/lazy", headers=[("priority", "u=6")])
     usual = connection.request(target="/usual")
@@ -380,209 +359,6 @@ def test_the_urgent_goes_first(client):
     first = {stream: order.index(stream) for stream in (lazy, usual, urgent)}
     # 100 kB do not wait here as a whole: what has come when the window opens goes by urgency.
     assert first[urgent] < first[usual] < first[lazy], order
-
-
-# Drain and limits ----------------------------------------------------------------------------------------------------
-
-
-def test_a_connection_ends_gracefully_after_its_number_of_requests(make_edge, make_origin):
-    small = make_edge({"limits": {"requests_per_connection": 3}})
-    small.add_site("few.test", make_origin())
-    with Http2Client(small, "few.test") as connection:
-        for _ in range(3):
-            assert connection.get().status == 200
-        assert connection.end() == NO_ERROR
-        assert [frame.last_stream_id for frame in connection.goaways][0] == 2**31 - 1
-        assert connection.goaways[-1].last_stream_id == 5
-
-
-def test_a_graceful_stop_answers_what_is_under_way_and_takes_nothing_new(make_edge, make_origin):
-    release = threading.Event()
-
-    def script(connection):
-        while connection.read_request() is not None:
-            release.wait(20)
-            connection.send(ok(b"late"))
-
-    stopping = make_edge()
-    origin = make_origin(script)
-    stopping.add_site("stop.test", origin)
-    with Http2Client(stopping, "stop.test") as connection, Http2Client(stopping, "stop.test") as idle:
-        stream = connection.request()
-        idle.round_trip()
-        origin.wait_for_requests(1)
-        stopping.ask_to_end(signal.SIGTERM)
-        assert idle.end() == NO_ERROR
-        connection.wait_for(lambda: len(connection.goaways) == 2)
-        release.set()
-        answer = connection.response(stream)
-        assert (answer.body, answer.ended) == (b"late", True)
-        assert connection.end() == NO_ERROR
-    assert stopping.wait_for_end(20) == 0
-
-
-def test_an_idle_connection_is_ended_with_a_word(make_edge):
-    quick = make_edge({"timeouts": {"keep_alive": "300ms"}})
-    with Http2Client(quick, "nobody.test") as connection:
-        connection.get()
-        assert connection.end() == NO_ERROR
-
-
-def test_a_body_beyond_the_limit_is_refused(make_edge, make_origin):
-    small = make_edge({"limits": {"body_bytes": "10k"}})
-    origin = make_origin()
-    small.add_site("small.test", origin)
-    with Http2Client(small, "small.test") as connection:
-        told = connection.get(method="POST", headers=[("content-length", "20000")], body=b"x" * 20000)
-        assert told.status == 413 and b"body_bytes" in told.body
-        untold = connection.get(method="POST", body=b"x" * 20000)
-        assert untold.status == 413
-        assert connection.get(method="POST", body=b"x" * 5000).status == 200
-    assert [request.body for request in origin.requests] == [b"x" * 5000]
-
-
-@pytest.mark.parametrize(
-    "target, headers, status, word",
-    [
-        ("/" + "a" * 17000, [], 414, b"target_bytes"),
-        ("/", [("x", "a" * 33000)], 431, b"header_bytes"),
-        ("/", [("x", "a")] * 200, 431, b"headers"),
-    ],
-    ids=["414", "431 bytes", "431 fields"],
-)
-def test_an_answer_to_too_much_names_the_limit(client, target, headers, status, word):
-    connection = client()
-    stream = connection.next_stream()
-    block = connection.block(connection.fields("GET", target, headers))
-    pieces = [block[at : at + 16384] for at in range(0, len(block), 16384)]
-    frames = [HeadersFrame(stream, pieces[0], flags=["END_STREAM"])] + [ContinuationFrame(stream, piece) for piece in pieces[1:]]
-    frames[-1].flags.add("END_HEADERS")
-    connection.send(*frames)
-    answer = connection.response(stream)
-    assert answer.status == status and word in answer.body, answer
-    assert connection.origin.saw_nothing()
-    assert connection.get().status == 200
-
-
-def test_more_streams_than_allowed_are_refused(make_edge, make_origin):
-    release = threading.Event()
-
-    def script(connection):
-        while connection.read_request() is not None:
-            release.wait(20)
-            connection.send(ok())
-
-    small = make_edge({"limits": {"http2_streams": 4}})
-    origin = make_origin(script)
-    small.add_site("four.test", origin)
-    with Http2Client(small, "four.test") as connection:
-        connection.round_trip()
-        assert connection.settings[3] == 4
-        streams = [connection.request() for _ in range(4)]
-        origin.wait_for_requests(4)
-        connection.request()
-        # RFC 9113 5.1.2: who was told and goes on asking ends the connection or is refused.
-        extra = connection.response(9)
-        assert extra.status == 0
-        release.set()
-        assert len(streams) == 4
-    assert len(origin.requests) == 4
-
-
-# WebSockets (RFC 8441) -----------------------------------------------------------------------------------------------
-
-
-def websocket_frame(payload: bytes, opcode: int = 1) -> bytes:
-    mask = b"\x01\x02\x03\x04"
-    assert len(payload) < 126
-    return bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
-
-
-def connect_websocket(connection, target: str = "/chat", **changes) -> int:
-    stream = connection.next_stream()
-    fields = connection.fields("CONNECT", target, [("sec-websocket-version", "13"), ("origin", "https://a.test")], **({"protocol": "websocket"} | changes))
-    connection.send(connection.headers_frame(stream, fields, ends=False))
-    return stream
-
-
-def test_a_websocket_comes_by_http2(edge):
-    chat = WebSocketOrigin()
-    host = edge.add_site("h2ws.scripted.test", chat)
-    with Http2Client(edge, host) as connection:
-        connection.round_trip()
-        assert connection.settings[8] == 1  # ENABLE_CONNECT_PROTOCOL
-        stream = connect_websocket(connection)
-        answer = connection.answer(stream)
-        connection.wait_for(lambda: answer.headers)
-        assert answer.status == 200 and not answer.text("sec-websocket-accept") and not answer.text("upgrade")
-        connection.send_data(stream, websocket_frame(b"hello"), ends=False)
-        connection.wait_for(lambda: answer.body == b"\x81\x05hello")
-        assert connection.get("/missing").status in (400, 404, 426)  # other streams go on beside it
-        connection.send_data(stream, websocket_frame(b"\x03\xe8", 8), ends=False)
-        connection.wait_for(lambda: answer.is_over)
-    assert chat.wait_for_closed(1)[0][0] == 1000
-    line = edge.logged(lambda line: line["path"] == "/chat" and line["host"] == host, "the WebSocket")
-    assert line["reason"] == "upgraded" and line["protocol"] == "HTTP/2.0"
-    chat.close()
-
-
-def test_a_websocket_ends_with_its_stream(edge):
-    chat = WebSocketOrigin()
-    host = edge.add_site("h2left.scripted.test", chat)
-    with Http2Client(edge, host) as connection:
-        stream = connect_websocket(connection)
-        connection.wait_for(lambda: connection.answer(stream).headers)
-        connection.cancel(stream)
-        assert chat.wait_for_closed(1)
-        connection.round_trip()
-    chat.close()
-
-
-def test_a_refused_websocket_is_an_answer(client):
-    connection = client(answering(ok(b"not here", status=b"403 Forbidden")))
-    stream = connect_websocket(connection)
-    answer = connection.response(stream)
-    assert (answer.status, answer.body, answer.ended) == (403, b"not here", True)
-    seen = connection.origin.only_request()
-    assert seen.start_line == b"GET /chat HTTP/1.1" and seen.get("upgrade") == b"websocket"
-    assert len(base64.b64decode(seen.get("sec-websocket-key"))) == 16
-
-
-def test_a_server_that_does_not_understand_the_key_is_a_502(client):
-    connection = client(answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bm9uc2Vuc2U=\r\n\r\n"))
-    answer = connection.response(connect_websocket(connection))
-    assert answer.status == 502 and answer.text("x-hybridge-reason") == "upstream_malformed"
-
-
-def test_only_websockets_may_be_connected(client):
-    connection = client()
-    other = connection.response(connect_websocket(connection, protocol="connect-udp"))
-    assert other.status == 405
-    plain_connect = connection.get(method="CONNECT", path=None, scheme=None)
-    assert plain_connect.status == 405
-    assert connection.origin.saw_nothing()
-
-
-def accept_of(key: bytes) -> bytes:
-    return base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-
-
-def test_a_tunnel_passes_half_closes_on(client):
-    def script(connection):
-        request = connection.read_request()
-        key = request.get("sec-websocket-key")
-        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept_of(key) + b"\r\n\r\n")
-        while connection._receive():
-            pass
-        connection.send(b"bye")
-
-    connection = client(script)
-    stream = connect_websocket(connection)
-    answer = connection.answer(stream)
-    connection.wait_for(lambda: answer.headers)
-    connection.send_data(stream, b"last words")
-    assert connection.response(stream).body == b"bye" and answer.ended
-    assert bytes(connection.origin.connections[0].received).endswith(b"last words")
 
 
 # The demands of its neighbours ----------------------------------------------------------------------------------------
@@ -597,8 +373,8 @@ def test_http1_and_http2_clients_share_a_server(edge, route):
     routed.origin.wait_for_requests(10)
 
 
-def test_a_connection_of_a_thousand_requests_leaks_nothing(edge, client):
-    connection = client()
+def test_a_connection_of_a_thousand_requests_leaks_nothing(edge, http2_client):
+    connection = http2_client()
     for _ in range(1000):
         assert connection.get().status == 200
     before = edge.process.status_kib("VmRSS")

@@ -1,0 +1,58 @@
+// The head of an answer as nghttp2 takes it. For the codec of this folder.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <array>
+#include <boost/container/small_vector.hpp>
+#include <charconv>
+#include <cstdint>
+#include <string_view>
+
+#include "proxy/http/message.h"
+
+namespace hybridge::http {
+
+// Refers to the head, and to its own memory: stays where it is made until nghttp2 has taken it.
+class Http2Fields {
+ public:
+  // :status (RFC 8441 5: a WebSocket's 101 is a 200) and what is not of a connection.
+  explicit Http2Fields(const ResponseHead& head) {
+    add(":status", number(status_, head.status == 101 ? 200u : static_cast<unsigned>(head.status)));
+    for (const auto& header : head.headers) {
+      if (is_connections_own(header.id)) continue;
+      // Of a handshake that only the server behind took part in.
+      if (head.status == 101 && equal_ignoring_case(header.name, "sec-websocket-accept")) continue;
+      // What is another one each time would only push what repeats out of the table.
+      const bool is_unique = header.id == HeaderId::kXRequestId;
+      add(header.name, header.value, is_unique ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+    }
+  }
+  Http2Fields(const Http2Fields&) = delete;
+
+  void add_length(std::uint64_t length) { add("content-length", number(length_, length)); }
+
+  const nghttp2_nv* data() const { return fields_.data(); }
+  std::size_t size() const { return fields_.size(); }
+
+ private:
+  using Digits = std::array<char, 20>;
+
+  // nghttp2 copies both, and writes names in lower case.
+  void add(std::string_view name, std::string_view value, std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) {
+    const auto bytes = [](std::string_view text) {
+      return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
+    };
+    fields_.push_back({bytes(name), bytes(value), name.size(), value.size(), flags});
+  }
+  static std::string_view number(Digits& digits, std::uint64_t value) {
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+    return {digits.data(), static_cast<std::size_t>(end - digits.data())};
+  }
+
+  Digits status_;
+  Digits length_;
+  boost::container::small_vector<nghttp2_nv, 48> fields_;
+};
+
+}  // namespace hybridge::http
