@@ -33,7 +33,7 @@ class Http2World final : private Transport::User {
     transport->open(ends[0]);
     ClientFacts facts;
     facts.peer = facts.direct_peer = *Address::parse("127.0.0.1", 1);
-    world.limits.enter(facts.direct_peer);
+    facts.place = world.limits.enter(facts.direct_peer, false, ends[0]).place;
     auto made = std::make_unique<Http2Connection>(world.downstream, world.service(), std::move(transport),
                                                   std::move(facts), std::move(refusal));
     auto& connection = *made;
