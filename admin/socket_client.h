@@ -3,16 +3,12 @@
 
 #include <string>
 
+#include "admin/plain_call.h"
 #include "base/error.h"
 
 namespace hybridge {
 
-struct SocketAnswer {
-  int status = 0;
-  std::string body;
-};
-
 // kIo: nobody listens there, or the answer broke off; a sentence for humans.
-Result<SocketAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method = "GET");
+Result<PlainAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method = "GET");
 
 }  // namespace hybridge

@@ -93,6 +93,18 @@ void read_admin(ConfigSection& section, Config::Admin& admin) {
     section.refuse("socket", "is longer than a Unix socket's path may be (107 characters)");
 }
 
+void read_local_agent(ConfigSection& section, const char* key, std::optional<Address>& agent) {
+  std::string text;
+  section.text(key, text);
+  if (text.empty()) return;
+  const auto address = Address::parse_with_port(text);
+  if (!address || address->port() == 0 || !address->is_loopback()) {
+    return section.refuse(key, '"' + text + "\" is not a loopback address with its port (127.0.0.1:25052): the " +
+                                   "control plane's password goes there in clear text");
+  }
+  agent = *address;
+}
+
 void read_default_certificate(ConfigSection& section, Config::CertificateFiles& files) {
   section.text("chain", files.chain);
   section.text("key", files.key);
@@ -232,6 +244,7 @@ void read_root(ConfigSection& root, Config& config) {
   root.section("listen", [&](ConfigSection& section) { read_listen(section, config.listen); });
   root.boolean("redirect_to_https", config.redirect_to_https);
   root.section("admin", [&](ConfigSection& section) { read_admin(section, config.admin); });
+  read_local_agent(root, "local_agent", config.local_agent);
   root.section("default_certificate",
                [&](ConfigSection& section) { read_default_certificate(section, config.default_certificate); });
   root.section("tls", [&](ConfigSection& section) {
@@ -261,9 +274,9 @@ void read_root(ConfigSection& root, Config& config) {
 
 auto compared(const Config& c) {
   return std::tie(c.workers, c.io, c.state_dir, c.state_key, c.domain, c.server_name, c.server_header, c.listen,
-                  c.redirect_to_https, c.admin, c.default_certificate, c.tls, c.trusted_proxies, c.limits, c.rate_limits,
-                  c.timeouts, c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.holds, c.access_log, c.audit, c.log,
-                  c.pages_dir);
+                  c.redirect_to_https, c.admin, c.local_agent, c.default_certificate, c.tls, c.trusted_proxies,
+                  c.limits, c.rate_limits, c.timeouts, c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.holds,
+                  c.access_log, c.audit, c.log, c.pages_dir);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -195,6 +196,7 @@ struct Config {
   Listen listen;
   bool redirect_to_https = true;
   Admin admin;
+  std::optional<Address> local_agent;  // not there: there is none
   CertificateFiles default_certificate;
   Tls tls;
   std::vector<Network> trusted_proxies;

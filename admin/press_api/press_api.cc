@@ -1,5 +1,6 @@
 #include "admin/press_api/press_api.h"
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <chrono>
@@ -67,9 +68,24 @@ ApiAnswer admitted() {
   return answer;
 }
 
-ApiAnswer too_large() {
+ApiAnswer unread(const Error& error) {
+  if (error.reason != Reason::kBodyTooLarge) {
+    return problem(http::status_of(error.reason), code(error.reason), error.detail);
+  }
   return problem(413, "body_too_large",
                  "the body has more than " + std::to_string(PressApi::kBodyBytes) + " bytes, the most here");
+}
+
+// `jobs/1,2,3`: of those the control plane has waiting, some may be another agent's.
+bool is_poll(const ApiRoute& route) {
+  return route.pattern == "/jobs/{ids}" || route.pattern == "/agent-jobs/{names}";
+}
+
+bool is_incomplete(const ApiAnswer& answer, const std::string& path) {
+  json::error_code error;
+  const auto found = json::parse(answer.body, error);
+  if (error || !found.is_array()) return answer.status == 404;
+  return found.get_array().size() <= static_cast<std::size_t>(std::count(path.begin(), path.end(), ','));
 }
 }  // namespace
 
@@ -86,13 +102,15 @@ Result<std::unique_ptr<PressApi>> PressApi::make(Sources sources) {
 PressApi::PressApi(Sources sources, std::unique_ptr<JobBook> book)
     : book_(std::move(book)),
       runner_(sources.publisher, sources.reader, *book_, sources.now ? sources.now : unix_microseconds),
-      admission_(sources.reader, sources.steady_now ? sources.steady_now : Clock::now) {
+      admission_(sources.reader, sources.steady_now ? sources.steady_now : Clock::now),
+      local_agent_([config = sources.config] { return config()->local_agent; }) {
   add_job_routes(routes_, runner_);
   add_press_inquiry_routes(routes_, {sources.publisher, *book_, std::move(sources.config)});
 }
 
 PressApi::~PressApi() {
   admission_.stop();
+  local_agent_.stop();
   executor_.stop();
 }
 
@@ -124,11 +142,18 @@ Task<ApiAnswer> PressApi::answer(Call& call) {
   };
   auto refusal = co_await run_on(executor_, std::move(admit), call.post);
   if (refusal.status != 0) co_return refusal;
+  auto answered = co_await dispatch(call, path_of(call.stream.request().path()));
+  co_return answered;
+}
 
+Task<ApiAnswer> PressApi::dispatch(Call& call, std::string path) {
   const auto& head = call.stream.request();
-  const auto path = path_of(head.path());
   auto match = match_route(routes_, head.method, path);
-  if (!match.route) co_return std::move(match.refusal);
+  if (!match.route) {
+    if (match.refusal.status != 404 || !local_agent_.is_there()) co_return std::move(match.refusal);
+    auto theirs = co_await pass_on(call, path);
+    co_return theirs;
+  }
   auto request = std::make_shared<ApiRequest>();
   request->parameters = std::move(match.parameters);
   request->action = std::string(head.method_name) + " " + std::string(kPrefix) + path;
@@ -138,14 +163,45 @@ Task<ApiAnswer> PressApi::answer(Call& call) {
     co_return problem(400, "bad_job_id", "X-Agent-Job-Id has more than " + std::to_string(kMostJobIdBytes) + " bytes");
   }
   auto answered = co_await run(call, *match.route, std::move(request));
+  if (is_poll(*match.route) && local_agent_.is_there() && is_incomplete(answered, path)) {
+    answered = co_await complete(call, path, std::move(answered));
+  }
   co_return answered;
+}
+
+Task<ApiAnswer> PressApi::pass_on(Call& call, std::string path) {
+  const auto& head = call.stream.request();
+  auto body = co_await read_body(call.stream, kBodyBytes);
+  if (!body) co_return unread(body.error());
+  LocalAgent::Call passed;
+  passed.method = std::string(head.method_name);
+  passed.path = std::move(path);
+  passed.path += head.target.substr(std::min(head.target.find('?'), head.target.size()));
+  passed.authorization = std::string(head.headers.value(http::HeaderId::kAuthorization));
+  passed.job_name = std::string(field_of(head, "X-Agent-Job-Id"));
+  passed.body = std::move(*body);
+  ApiWork work = [this, passed = std::move(passed)](Answered done) { local_agent_.pass_on(passed, std::move(done)); };
+  auto answered = co_await run_on(executor_, std::move(work), call.post);
+  co_return answered;
+}
+
+Task<ApiAnswer> PressApi::complete(Call& call, std::string path, ApiAnswer ours) {
+  auto theirs = co_await pass_on(call, std::move(path));
+  // Unknown here, and it cannot be asked: who can tell?
+  if (ours.status != 200 && (theirs.status == 200 || theirs.status >= 502)) co_return theirs;
+  if (ours.status != 200 || theirs.status != 200) co_return ours;
+  json::error_code error;
+  auto all = json::parse(ours.body).as_array();
+  const auto others = json::parse(theirs.body, error);
+  if (!error && others.is_array()) all.insert(all.end(), others.get_array().begin(), others.get_array().end());
+  ours.body = json::serialize(all);
+  co_return ours;
 }
 
 Task<ApiAnswer> PressApi::run(Call& call, const ApiRoute& route, std::shared_ptr<ApiRequest> request) {
   if (route.body_limit > 0) {
     auto body = co_await read_body(call.stream, route.body_limit);
-    if (!body && body.error().reason == Reason::kBodyTooLarge) co_return too_large();
-    if (!body) co_return problem(http::status_of(body.error().reason), code(body.error().reason), body.error().detail);
+    if (!body) co_return unread(body.error());
     request->body = std::move(*body);
   }
   ApiWork work = [&route, request](Answered done) { route.run(*request, std::move(done)); };

@@ -16,6 +16,7 @@
 #include "admin/executor.h"
 #include "admin/press_api/job_book.h"
 #include "admin/press_api/job_runner.h"
+#include "admin/press_api/local_agent.h"
 #include "admin/press_api/press_admission.h"
 #include "admin/publisher.h"
 #include "admin/state_reader.h"
@@ -47,11 +48,17 @@ class PressApi final : public OwnApi {
   PressApi(Sources sources, std::unique_ptr<JobBook> book);
 
   Task<ApiAnswer> answer(Call& call);
+  Task<ApiAnswer> dispatch(Call& call, std::string path);
   Task<ApiAnswer> run(Call& call, const ApiRoute& route, std::shared_ptr<ApiRequest> request);
+  // By the agent beside us.
+  Task<ApiAnswer> pass_on(Call& call, std::string path);
+  // Of a poll that asked for jobs of the agent beside us too: both answers in one.
+  Task<ApiAnswer> complete(Call& call, std::string path, ApiAnswer ours);
 
   std::unique_ptr<JobBook> book_;
   JobRunner runner_;
   PressAdmission admission_;
+  LocalAgent local_agent_;
   std::vector<ApiRoute> routes_;
   Executor executor_{"press-api", 2};  // the first to go: its work uses all of the above
 };

@@ -246,6 +246,14 @@ TEST(Config, RefusesAServerHeaderThatWouldSplitTheHead) {
   EXPECT_THAT(faults("server_header: \"a\\r\\nSet-Cookie: b\""), HasSubstr("server_header: has a control character"));
 }
 
+TEST(Config, ThePasswordOfALocalAgentStaysOnTheMachine) {
+  EXPECT_FALSE(Config{}.local_agent);
+  EXPECT_EQ(parsed("local_agent: 127.0.0.1:25052").local_agent, Address::parse("127.0.0.1", 25052).value());
+  for (const std::string text : {"10.0.0.1:25052", "127.0.0.1", "127.0.0.1:0", "localhost:25052"}) {
+    EXPECT_THAT(faults("local_agent: " + text), HasSubstr("local_agent: \"" + text + "\" is not a loopback address"));
+  }
+}
+
 TEST(Config, TrustsOnlyTheNetworksItNames) {
   const auto config = parsed("trusted_proxies: [10.1.0.0/16, 2001:db8::/32]");
   EXPECT_TRUE(config.is_trusted_proxy(Address::parse("10.1.2.3", 1).value()));
