@@ -5,6 +5,7 @@
 #include "admin/api_stream.h"
 #include "admin/certificates_api.h"
 #include "admin/events_api.h"
+#include "admin/holds_api.h"
 #include "admin/inquiry_api.h"
 #include "admin/openapi.h"
 #include "admin/problem.h"
@@ -67,8 +68,9 @@ AdminApi::AdminApi(Sources sources)
                               std::move(sources.upgrade)});
   add_snapshot_routes(routes_, sources.publisher, kSnapshotBytes);
   add_record_routes(routes_, sources.publisher, kSnapshotBytes);
-  add_inquiry_routes(
-      routes_, {sources.publisher, sources.reader, executor_, std::move(sources.config), std::move(sources.workers)});
+  add_inquiry_routes(routes_, {sources.publisher, sources.reader, executor_, std::move(sources.config),
+                               std::move(sources.workers), sources.holds});
+  if (sources.holds) add_hold_routes(routes_, {*sources.holds, now});
   add_certificate_routes(routes_, {sources.publisher, sources.reader, now, kCertificateBytes});
   add_event_routes(routes_, {sources.events, sources.reader, executor_});
   add_openapi_route(routes_, kVersion);

@@ -18,6 +18,7 @@
 #include "admin/api_stream.h"
 #include "admin/event_log.h"
 #include "admin/executor.h"
+#include "admin/hold_registry.h"
 #include "admin/inquiry_api.h"
 #include "admin/publisher.h"
 #include "admin/receipts.h"
@@ -42,6 +43,7 @@ class AdminApi final : public Service {
     std::function<std::string()> metrics;                   // thread-safe; Prometheus's text
     std::function<std::shared_ptr<const Config>()> config;  // thread-safe
     std::function<Result<void>()> upgrade = {};             // thread-safe; begins it
+    HoldRegistry* holds = nullptr;                          // nullptr: there are none
     WorkersKnow workers;
     std::function<std::int64_t()> now = {};      // Unix seconds; not set: the clock
     std::function<TimePoint()> steady_now = {};  // not set: the clock

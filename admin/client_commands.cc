@@ -36,21 +36,29 @@ std::string text_of(const json::object& object, std::string_view key) {
   return text_of(object.if_contains(key));
 }
 
-Result<json::object> call(const Config& config, const std::string& target, const std::string& method) {
-  const auto answer = ask_admin(config.admin.socket, target, method);
+struct Call {
+  std::string target;
+  std::string method = "GET";
+  std::string body = {};
+};
+
+Result<json::object> call(const Config& config, const Call& asked) {
+  const auto answer = ask_admin(config.admin.socket, asked.target, asked.method, asked.body);
   if (!answer) return answer.error();
   boost::system::error_code error;
   auto value = json::parse(answer->body, error);
-  if (error || !value.is_object()) return make_error(Reason::kIo, target + ": the answer is no JSON: " + answer->body);
+  if (error || !value.is_object()) {
+    return make_error(Reason::kIo, asked.target + ": the answer is no JSON: " + answer->body);
+  }
   if (answer->status >= 300) return make_error(Reason::kInvalid, text_of(value.get_object(), "detail"));
   return std::move(value.get_object());
 }
 
-int ask(const std::string& config_path, const std::string& target, bool as_json,
+int ask(const std::string& config_path, const Call& asked, bool as_json,
         const std::function<void(const json::object&)>& show) {
   const auto config = load_config(config_path);
   if (!config) return fail(config.error().detail);
-  const auto answer = call(*config, target, "GET");
+  const auto answer = call(*config, asked);
   if (!answer) return fail(answer.error().detail);
   if (as_json) {
     std::printf("%s\n", json::serialize(*answer).c_str());
@@ -68,10 +76,27 @@ void show_host(const json::object& sites, const std::string& name, const std::st
               record ? text_of(*record, "server").c_str() : "(no such site)", record ? status.c_str() : "",
               extra.c_str());
 }
+
+void show_hold(const json::object& hold) {
+  if (const auto* why = hold.if_contains("why")) std::printf("%s\n", text_of(why).c_str());
+  if (!hold.contains("id")) return;
+  const auto& scope = hold.at("scope").as_object();
+  const bool is_server = scope.contains("server");
+  std::printf("%-24s %-10s %s%s, %s held, %s in flight, %s released, until %s  %s\n", text_of(hold, "id").c_str(),
+              text_of(hold, "state").c_str(), is_server ? "server " : "",
+              text_of(scope, is_server ? "server" : "site").c_str(), text_of(hold, "held").c_str(),
+              text_of(hold, "in_flight").c_str(), text_of(hold, "released").c_str(),
+              text_of(hold, "expires_at").c_str(), text_of(hold, "reason").c_str());
+  for (const auto& value : hold.at("stragglers").as_array()) {
+    const auto& each = value.as_object();
+    std::printf("  still running: %s %s, for %s ms\n", text_of(each, "method").c_str(), text_of(each, "path").c_str(),
+                text_of(each, "age_ms").c_str());
+  }
+}
 }  // namespace
 
 int show_status(const std::string& config_path, bool as_json) {
-  return ask(config_path, "/v1/status", as_json, [](const json::object& status) {
+  return ask(config_path, {"/v1/status"}, as_json, [](const json::object& status) {
     for (const auto& [key, value] : status) {
       std::printf("%-24s %s\n", std::string(key).c_str(), text_of(&value).c_str());
     }
@@ -81,13 +106,13 @@ int show_status(const std::string& config_path, bool as_json) {
 int upgrade(const std::string& config_path) {
   const auto config = load_config(config_path);
   if (!config) return fail(config.error().detail);
-  const auto begun = call(*config, "/v1/upgrade", "POST");
+  const auto begun = call(*config, {"/v1/upgrade", "POST"});
   if (!begun) return fail(begun.error().detail);
   const auto before = text_of(*begun, "pid");
   const auto deadline = Clock::now() + config->upgrade_timeout + kGrace;
   while (Clock::now() < deadline) {
     // A call that comes in the middle of it waits until somebody answers again.
-    const auto status = call(*config, "/v1/status", "GET");
+    const auto status = call(*config, {"/v1/status"});
     if (status && text_of(*status, "pid") != before) {
       std::printf("process %s, hybridge %s, has taken over from process %s\n", text_of(*status, "pid").c_str(),
                   text_of(*status, "version").c_str(), before.c_str());
@@ -101,7 +126,7 @@ int upgrade(const std::string& config_path) {
 }
 
 int show_routes(const std::string& config_path, bool as_json) {
-  return ask(config_path, "/v1/snapshot", as_json, [](const json::object& document) {
+  return ask(config_path, {"/v1/snapshot"}, as_json, [](const json::object& document) {
     const auto& sites = document.at("sites").as_object();
     std::printf("%-40s %-40s %-24s %s\n", "HOST", "SITE", "SERVER", "STATUS");
     for (const auto& [name, site] : sites) show_host(sites, name, name, "");
@@ -120,8 +145,25 @@ int show_routes(const std::string& config_path, bool as_json) {
   });
 }
 
+int show_holds(const std::string& config_path, bool as_json) {
+  return ask(config_path, {"/v1/holds"}, as_json, [](const json::object& answer) {
+    const auto& holds = answer.at("holds").as_array();
+    for (const auto& hold : holds) show_hold(hold.as_object());
+    if (holds.empty()) std::printf("nothing is held\n");
+  });
+}
+
+int hold_site(const std::string& config_path, const std::string& site, const std::string& reason, bool as_json) {
+  const json::object body{{"scope", {{"site", site}}}, {"reason", reason}};
+  return ask(config_path, {"/v1/holds?wait=drained", "POST", json::serialize(body)}, as_json, show_hold);
+}
+
+int release_hold(const std::string& config_path, const std::string& id, bool as_json) {
+  return ask(config_path, {"/v1/holds/" + id + "/release", "POST"}, as_json, show_hold);
+}
+
 int show_audit(const std::string& config_path, bool as_json, int limit) {
-  return ask(config_path, "/v1/audit?limit=" + std::to_string(limit), as_json, [](const json::object& page) {
+  return ask(config_path, {"/v1/audit?limit=" + std::to_string(limit)}, as_json, [](const json::object& page) {
     for (const auto& value : page.at("audit").as_array()) {
       const auto& entry = value.as_object();
       std::printf("%s  %-8s %-20s %s  %s\n", text_of(entry, "at").c_str(), text_of(entry, "revision").c_str(),

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/hold_store.h"
 #include "admin/inquiry_api.h"
 #include "admin/password_hash.h"
 #include "admin/records.h"
@@ -83,7 +84,7 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-int show_explanation(const SocketAnswer& answer, bool as_json) {
+int show_explanation(const PlainAnswer& answer, bool as_json) {
   boost::system::error_code failed;
   const auto value = json::parse(answer.body, failed);
   if (failed || !value.is_object()) return fail("the answer is no JSON: " + answer.body);
@@ -107,6 +108,12 @@ std::string token_json(const TokenRecord& token, const std::string& secret = {})
                     "\",\"created\":\"" + iso_time(token.created) + '"';
   if (!secret.empty()) out += ",\"token\":\"" + secret + '"';
   return out + '}';
+}
+
+Result<std::vector<HoldRecord>> stored_holds(const Config& config) {
+  std::error_code failed;
+  if (!std::filesystem::exists(config.state_dir + "/state.db", failed) && !failed) return std::vector<HoldRecord>{};
+  return HoldStore::read_live(config.state_dir);
 }
 }  // namespace
 
@@ -140,7 +147,10 @@ int explain_url(const std::string& config_path, const std::string& url, bool as_
   }
   const auto state = stored_state(*config);
   if (!state) return fail(config->state_dir + ": " + state.error().detail);
-  const auto explanation = explain(*config, state->snapshot, state->certificates, url);
+  const auto live = stored_holds(*config);
+  if (!live) return fail(config->state_dir + ": " + live.error().detail);
+  const auto holds = [&](std::string_view site, std::string_view server) { return describe_hold(*live, site, server); };
+  const auto explanation = explain(*config, state->snapshot, state->certificates, url, "GET", holds);
   if (!explanation) return fail(explanation.error().detail);
   std::fputs((as_json ? write_explanation(*explanation) : to_text(*explanation)).c_str(), stdout);
   return 0;

@@ -1,4 +1,5 @@
 #include "admin/daemon.h"
+#include "admin/hold_json.h"
 
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "admin/events_api.h"
+#include "admin/hold_json.h"
 #include "admin/unix_time.h"
 #include "base/version.h"
 
@@ -93,6 +95,7 @@ void Daemon::on_signal(int signal) {
 }
 
 void Daemon::watch() {
+  pace_.look(edge_->counters(), Clock::now());
   const auto stalled = edge_->longest_stall();
   edge_->look_at_memory();
   if (stalled < std::chrono::seconds(10) && !is_retired_) notifier_.alive();
@@ -194,6 +197,21 @@ std::vector<Metrics::Expiry> Daemon::expiring(std::size_t most) const {
   return all;
 }
 
+void Daemon::on_hold_changed(const HoldRecord& record, const std::string& action) {
+  events_->add(EventKind::kHold, event_json(record, action));
+}
+
+HoldFigures Daemon::hold_figures() const {
+  auto figures = holds_->figures();
+  const auto& pool = edge_->holds();
+  for (std::size_t at = 0; at < figures.outcomes.size(); ++at) {
+    figures.outcomes[at] = pool.total(static_cast<HoldOutcome>(at));
+  }
+  figures.waiting = pool.waiting();
+  figures.memory = pool.memory();
+  return figures;
+}
+
 void Daemon::on_published(std::uint64_t revision, Duration took) {
   counters_.published(revision, unix_microseconds() / 1000,
                       std::chrono::duration_cast<std::chrono::microseconds>(took).count());
@@ -250,7 +268,7 @@ Result<void> Daemon::upgrade() {
                       .state_dir = config_->state_dir,
                       .sockets = {},
                       .ticket_keys = tickets_->aged(Clock::now())};
-  const Successor::Sources sources{*edge_, *admin_, *publisher_, *events_, *store_, notifier_};
+  const Successor::Sources sources{*edge_, *admin_, *publisher_, *holds_, *events_, *store_, notifier_};
   successor_ = std::make_unique<Successor>(sources, std::move(*ends), command_, std::move(offer),
                                            config_->upgrade_timeout, static_cast<Successor::Observer&>(*this));
   return {};
@@ -298,6 +316,8 @@ void Daemon::end() {
   if (publishing_) publishing_->stop();  // what it answers belongs to the APIs
   own_api_.reset();
   api_.reset();
+  if (publishing_) publishing_->stop();
+  holds_.reset();
   publishing_.reset();
   predecessor_.reset();
   successor_.reset();

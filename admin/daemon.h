@@ -19,6 +19,8 @@
 #include "admin/event_log.h"
 #include "admin/executor.h"
 #include "admin/followed_tables.h"
+#include "admin/hold_registry.h"
+#include "admin/hold_store.h"
 #include "admin/housekeeping.h"
 #include "admin/predecessor.h"
 #include "admin/publisher.h"
@@ -34,6 +36,7 @@
 #include "proxy/edge.h"
 #include "proxy/metrics.h"
 #include "proxy/own_host.h"
+#include "proxy/site_pace.h"
 #include "proxy/upstream/resolver.h"
 #include "tls/ticket_keys.h"
 #include "tls/trust_store.h"
@@ -45,6 +48,7 @@ struct OwnApiSources {
   Publisher& publisher;
   StateReader& reader;
   std::function<std::shared_ptr<const Config>()> config;  // thread-safe
+  HoldRegistry& holds;
 };
 using MakeOwnApi = std::function<Result<std::unique_ptr<OwnApi>>(OwnApiSources)>;
 
@@ -52,7 +56,7 @@ using MakeOwnApi = std::function<Result<std::unique_ptr<OwnApi>>(OwnApiSources)>
 // exit status: 0, or 1 with the reason on standard error.
 int run_daemon(const std::string& program, const std::string& config_path, const MakeOwnApi& make_own_api);
 
-class Daemon final : private Publisher::Observer, private Successor::Observer {
+class Daemon final : private Publisher::Observer, private Successor::Observer, private HoldRegistry::Listener {
  public:
   // `predecessor`: the process to take over from; nullptr: there is none.
   Daemon(std::vector<std::string> command, std::string config_path, Config config,
@@ -71,6 +75,8 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   void publish_before_listening(const LoadedState& state);
   Result<void> take_over(Descriptor lock);
   Result<void> make_api(const LoadedState& state);
+  Result<void> open_holds();
+  HoldFigures hold_figures() const;
 
   void await_signal();
   void on_signal(int signal);
@@ -89,6 +95,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   void on_published(std::uint64_t revision, Duration took) override;
   void on_written(const StoreWrite& write, bool live) override;
   void on_store_failed(const Error& error) override;
+  void on_hold_changed(const HoldRecord& record, const std::string& action) override;
   void on_handed_over(pid_t successor) override;
   void on_handover_failed(const Error& why) override;
 
@@ -114,12 +121,15 @@ class Daemon final : private Publisher::Observer, private Successor::Observer {
   std::unique_ptr<Resolver> resolver_;
   std::optional<TicketKeyring> tickets_;
   ProcessCounters counters_;
+  SitePace pace_;
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<FollowedTables> followed_;  // of the predecessor, if there is one
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<AdminSide> admin_;
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<HoldStore> hold_store_;
+  std::unique_ptr<HoldRegistry> holds_;
   std::unique_ptr<AdminApi> api_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<AdminFront> admin_front_;

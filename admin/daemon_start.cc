@@ -107,6 +107,10 @@ void Daemon::publish_before_listening(const LoadedState& state) {
   tickets_.emplace(Clock::now(), config_->tls.ticket_rotation, config_->tls.ticket_lifetime,
                    predecessor_ ? predecessor_->offer().ticket_keys : std::vector<TicketKeyring::Aged>{});
   edge_->publish(tickets_->keys());
+  // Windows that are on are in force, too. They are looked after when this process may write.
+  const auto held = HoldStore::read_live(config_->state_dir);
+  if (!held) return log::error("which sites are held cannot be read: {}", held.error().detail);
+  for (const auto& record : *held) edge_->hold(std::make_shared<const HoldTerms>(terms_of(record, *snapshot)), {});
 }
 
 Result<void> Daemon::start() {
@@ -138,6 +142,7 @@ Result<void> Daemon::start() {
     if (auto taken = take_over(std::move(lock)); !taken) return taken;
     if (auto made = make_api(*state); !made) return made;
   }
+  holds_->start();
   admin_->start(*admin_front_);
   watch();
   log::info("hybridge {} serves with {} workers on {}", kVersion, edge_->worker_count(),
@@ -158,6 +163,23 @@ Result<void> Daemon::take_over(Descriptor lock) {
   return reader_->reopen();
 }
 
+// Behind the Publisher: a window may move its site when it ends.
+Result<void> Daemon::open_holds() {
+  auto store = HoldStore::open(config_->state_dir);
+  if (!store) return store.error();
+  hold_store_ = std::move(*store);
+  holds_ = std::make_unique<HoldRegistry>(HoldRegistry::Ports{
+      .store = *hold_store_,
+      .workers = *edge_,
+      .tip = [this] { return publisher_->tip(); },
+      .submit = [this](Write write, Publisher::Done done) { publisher_->submit(std::move(write), std::move(done)); },
+      .before = [this](const std::vector<std::string>& sites) { return pace_.basis(sites); },
+      .again_after = config_->holds.guard.again_after,
+  });
+  holds_->add_listener(static_cast<HoldRegistry::Listener&>(*this));
+  return holds_->restore();
+}
+
 Result<void> Daemon::make_api(const LoadedState& state) {
   publishing_ = std::make_unique<Executor>("publisher");
   LiveTables& tables = followed_ ? static_cast<LiveTables&>(*followed_) : *edge_;
@@ -175,10 +197,12 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       .access_log_dropped = [this] { return access_log_->dropped(); },
       .rate_limits_forgotten = [this] { return edge_->rate_limits_forgotten(); },
       .quarantined = [this] { return quarantine_.count(); },
+      .holds = [this] { return hold_figures(); },
   });
   std::promise<void> loaded;
   publisher_->publish_loaded([&loaded] { loaded.set_value(); });
   loaded.get_future().wait();
+  if (auto opened = open_holds(); !opened) return opened;
   api_ = std::make_unique<AdminApi>(AdminApi::Sources{
       .publisher = *publisher_,
       .reader = *reader_,
@@ -188,6 +212,7 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       .metrics = [this] { return metrics_->text(); },
       .config = [this] { return config(); },
       .upgrade = [this] { return upgrade_from(std::chrono::seconds(2)); },
+      .holds = holds_.get(),
       .workers = {.counters = edge_->counters(),
                   .find_request = [this](std::string id, auto found) { edge_->find_request(std::move(id), found); }},
   });
@@ -196,8 +221,8 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       Housekeeping::Keep{.audit = std::chrono::duration_cast<std::chrono::seconds>(config_->audit.keep)},
       unix_microseconds);
   housekeeping_->begin();
-  auto own_api =
-      make_own_api_({.publisher = *publisher_, .reader = *reader_, .config = [this] { return this->config(); }});
+  auto own_api = make_own_api_(
+      {.publisher = *publisher_, .reader = *reader_, .config = [this] { return this->config(); }, .holds = *holds_});
   if (!own_api) return own_api.error();
   own_api_ = std::move(*own_api);
   edge_->set_own_api(*own_api_);

@@ -28,7 +28,11 @@ void show_explanation(const InquiryApi& api, const ApiRequest& request, const An
   if (url.empty()) return answered(problem(400, "bad_query", "url is missing: ?url=https://erp.example.com/app"));
   const auto tip = api.publisher.tip();
   const auto method = parameter(request, "method", "GET");
-  const auto steps = explain(*api.config(), *tip.snapshot, *tip.certificates, url, method);
+  const auto live = api.holds ? api.holds->live() : nullptr;
+  const auto holds = [&](std::string_view site, std::string_view server) {
+    return live ? describe_hold(*live, site, server) : std::string();
+  };
+  const auto steps = explain(*api.config(), *tip.snapshot, *tip.certificates, url, method, holds);
   if (!steps) return answered(problem(400, "bad_url", steps.error().detail));
   ApiAnswer answer;
   answer.body = write_explanation(*steps);

@@ -10,6 +10,7 @@
 
 #include "admin/api_route.h"
 #include "admin/executor.h"
+#include "admin/hold_registry.h"
 #include "admin/publisher.h"
 #include "admin/state_reader.h"
 #include "base/clock.h"
@@ -34,6 +35,7 @@ struct InquiryApi {
   Executor& executor;
   std::function<std::shared_ptr<const Config>()> config;  // as it is served by; thread-safe
   WorkersKnow workers;
+  HoldRegistry* holds = nullptr;  // nullptr: nothing is held
 };
 
 // As GET /v1/explain answers.

@@ -27,6 +27,11 @@ constexpr auto kParameters = std::to_array<Parameter>({
     {"from", R"({"type":"string"})", "A revision: what is newer is told first. Or the id of an event."},
     {"limit", R"({"type":"integer","minimum":1,"maximum":1000})", "As many, at most."},
     {"method", R"({"type":"string","default":"GET"})", "The method of the request."},
+    {"ended", R"({"type":"boolean"})", "Those that have ended within a week, too."},
+    {"ttl", R"({"type":"integer","minimum":60,"maximum":86400,"default":3600})", "Seconds that the token is good for."},
+    {"wait", R"({"type":"string"})",
+     "Of a begin: `drained`, or `0` for an answer when it has begun. Of a release: seconds, 30 at most unless it says "
+     "more."},
     {"url", R"({"type":"string"})", "An http or https URL; a host alone is taken as https."},
 });
 

@@ -149,6 +149,56 @@ const std::string_view kOpenApiSchemas = R"json(
     "by_class": {"type": "object", "additionalProperties": {"type": "integer"}},
     "bytes_in": {"type": "integer"}, "bytes_out": {"type": "integer"},
     "duration_ms": {"type": "integer", "description": "Of all its requests together, without tunnels"}}},
+"HoldWish": {
+  "type": "object", "required": ["scope"], "additionalProperties": false,
+  "properties": {
+    "id": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "description": "Given where it is missing"},
+    "scope": {"oneOf": [
+      {"type": "object", "required": ["site"], "additionalProperties": false, "properties": {"site": {"$ref": "#/components/schemas/Name"}}},
+      {"type": "object", "required": ["server"], "additionalProperties": false, "properties": {"server": {"$ref": "#/components/schemas/Name"}}}]},
+    "extra_domains": {"type": "array", "items": {"$ref": "#/components/schemas/Name"}, "description": "Other sites of the table that are the same to their users"},
+    "reason": {"type": "string", "maxLength": 1000},
+    "drain_timeout": {"$ref": "#/components/schemas/HoldDuration"},
+    "on_stragglers": {"enum": ["wait", "cut", "abort"], "default": "wait"},
+    "lease": {"$ref": "#/components/schemas/HoldDuration"},
+    "hard_max": {"$ref": "#/components/schemas/HoldDuration"},
+    "on_expire": {"enum": ["page", "pass"], "default": "page"},
+    "expected_end": {"description": "A time (2026-11-26T15:30:00Z), or a duration from now", "type": ["string", "integer"]},
+    "websockets": {"enum": ["keep", "close"], "default": "keep"},
+    "preview": {"type": "array", "items": {"type": "string"}, "description": "Networks that go on in spite of it"},
+    "dry_run": {"type": "boolean"}}},
+"HoldDuration": {"type": ["string", "integer"], "description": "500ms, 30s, 15m, 4h, or seconds", "examples": ["30s", 30]},
+"Hold": {
+  "type": "object",
+  "properties": {
+    "noop": {"type": "boolean"}, "why": {"type": "string"}, "durable": {"type": "boolean"},
+    "id": {"type": "string"}, "scope": {"type": "object"},
+    "state": {"enum": ["draining", "holding", "releasing", "paging", "ended"]},
+    "outcome": {"enum": ["released", "aborted", "expired"]},
+    "epoch": {"type": "integer"}, "drained": {"type": "boolean"}, "clean": {"type": "boolean"},
+    "in_flight": {"type": "integer"}, "passing": {"type": "integer"}, "websockets": {"type": "integer"},
+    "held": {"type": "integer"},
+    "stragglers": {"type": "array", "items": {"type": "object", "properties": {
+      "method": {"type": "string"}, "path": {"type": "string"}, "site": {"type": "string"},
+      "age_ms": {"type": "integer"}, "answering": {"type": "boolean"}}}},
+    "cut": {"type": "integer"}, "released": {"type": "integer"}, "expired": {"type": "integer"},
+    "client_gone": {"type": "integer"}, "refused": {"type": "integer"},
+    "claims": {"type": "array", "items": {"type": "object"}},
+    "reason": {"type": "string"}, "who": {"type": "string"}, "held_again": {"type": "integer"},
+    "began_at": {"type": "string"}, "expires_at": {"type": "string"}, "hard_max_at": {"type": "string"},
+    "expected_end": {"type": "string"}, "ended_at": {"type": "string"}}},
+"Holds": {
+  "type": "object", "required": ["holds"],
+  "properties": {"holds": {"type": "array", "items": {"$ref": "#/components/schemas/Hold"}}}},
+"HoldRelease": {
+  "type": "object", "additionalProperties": false,
+  "properties": {
+    "outcome": {"enum": ["released", "aborted"]},
+    "server": {"$ref": "#/components/schemas/Name"},
+    "if_revision": {"type": "integer", "minimum": 0}}},
+"HoldPreview": {
+  "type": "object", "required": ["token", "cookie", "header"],
+  "properties": {"token": {"type": "string"}, "cookie": {"type": "string"}, "header": {"type": "string"}}},
 "Upgrade": {
   "type": "object", "required": ["pid", "upgrade"],
   "properties": {"pid": {"type": "integer"}, "upgrade": {"type": "string"}}},

@@ -47,8 +47,14 @@ constexpr const char* kVersion3 = R"(
   CREATE INDEX receipts_by_time ON receipts (at);
 )";
 
+// Windows that hold sites; `ended`: Unix milliseconds, 0 while one is on. `digest`: SHA-512 of the value.
+constexpr const char* kVersion4 = R"(
+  CREATE TABLE holds (id TEXT PRIMARY KEY, ended INTEGER NOT NULL, value TEXT NOT NULL, digest TEXT NOT NULL)
+    WITHOUT ROWID;
+)";
+
 // Each makes its version of the one before. What was released is never edited: a step is added.
-constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3};
+constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 Result<std::int64_t> version_of(Database& database) {
   const auto application = database.number("PRAGMA application_id");

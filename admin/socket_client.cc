@@ -12,7 +12,8 @@ namespace {
 constexpr std::chrono::seconds kPatience{60};
 }
 
-Result<PlainAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method) {
+Result<PlainAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method,
+                              const std::string& body) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket.empty() || socket.size() >= sizeof address.sun_path) {
@@ -23,8 +24,9 @@ Result<PlainAnswer> ask_admin(const std::string& socket, const std::string& targ
   if (::connect(descriptor.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
     return make_error(Reason::kIo, socket + ": no hybridge answers there: " + std::strerror(errno));
   }
-  const auto request =
-      method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  auto request = method + ' ' + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+  if (method != "GET") request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  request += "\r\n" + body;
   return call_over(descriptor, socket, request, kPatience);
 }
 

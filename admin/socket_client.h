@@ -8,7 +8,8 @@
 
 namespace hybridge {
 
-// kIo: nobody listens there, or the answer broke off; a sentence for humans.
-Result<PlainAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method = "GET");
+// kIo: nobody listens there, or the answer broke off; a sentence for humans. `body`: JSON.
+Result<PlainAnswer> ask_admin(const std::string& socket, const std::string& target, const std::string& method = "GET",
+                              const std::string& body = {});
 
 }  // namespace hybridge

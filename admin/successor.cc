@@ -147,6 +147,7 @@ Result<void> Successor::hand_over() {
     return said;
   }
   sources_.store.leave_lock();
+  sources_.holds.retire();
   sources_.publisher.retire(make_error(
       Reason::kConflict, "this process has handed over to process " + std::to_string(process_) + ": send it again"));
   sources_.admin.retire();
@@ -188,7 +189,7 @@ Result<void> Successor::freeze() {
   sources_.events.end();
   sources_.admin.pause(kCalls);
   const auto stored = std::make_shared<std::promise<void>>();
-  sources_.publisher.pause([stored] { stored->set_value(); });
+  sources_.holds.pause([this, stored] { sources_.publisher.pause([stored] { stored->set_value(); }); });
   if (stored->get_future().wait_until(deadline_) == std::future_status::ready) return {};
   return make_error(Reason::kIo, "the store did not finish its writes in time");
 }
@@ -196,6 +197,7 @@ Result<void> Successor::freeze() {
 void Successor::thaw() {
   sources_.events.begin_again();
   sources_.publisher.resume();
+  sources_.holds.resume();
   sources_.admin.resume();
 }
 

@@ -18,6 +18,7 @@
 #include "admin/event_log.h"
 #include "admin/handover_channel.h"
 #include "admin/handover_messages.h"
+#include "admin/hold_registry.h"
 #include "admin/publisher.h"
 #include "admin/store.h"
 #include "base/sd_notify.h"
@@ -31,6 +32,7 @@ class Successor {
     const Edge& edge;
     AdminSide& admin;
     Publisher& publisher;
+    HoldRegistry& holds;
     EventLog& events;
     Store& store;
     const ServiceNotifier& notifier;

@@ -66,6 +66,14 @@ enum class Reason : std::uint8_t {
   kShortOfMemory,
   kShortOfDescriptors,
   kServerBusy,
+  // Its site is held (docs/HOLDS.md).
+  kHoldDeadline,  // waited as long as its class may, or is sure to
+  kHoldFull,      // too many wait already
+  kHoldPaged,     // nobody waits any more: the window took too long
+  kHoldRefused,   // what does not wait: an upgrade, a socket.io poll
+  kHoldCut,       // was under way when the window began, and did not end in time
+  kHoldPong,      // a monitor, answered for its site
+  kRecalled,      // goes back to the gate; nobody is told
   kShuttingDown,
   kInternal,
   // The upstream's faults.

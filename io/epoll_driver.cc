@@ -131,9 +131,11 @@ void EpollDriver::on_event(Transport& transport, std::uint32_t events) {
   }
   // Both directions are shut, by a FIN each (a reset says EPOLLERR too): what the peer sent before is still to be
   // read by whoever wants it, now or later.
-  if (events & EPOLLHUP) readiness.readable = readiness.peer_done = true;
-  if (events & EPOLLRDHUP) readiness.peer_done = true;
-  if (events & (EPOLLIN | EPOLLRDHUP)) readiness.readable = true;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) readiness.readable = true;
+  if (events & (EPOLLRDHUP | EPOLLHUP)) {
+    transport.driver_peer_done();
+    if (!transport.is_open()) return;
+  }
   if ((events & EPOLLOUT) && !readiness.writable) {
     readiness.writable = true;
     transport.flush_from_loop();

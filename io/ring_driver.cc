@@ -209,7 +209,7 @@ void RingDriver::on_received(RingWatch& watch, int result, std::uint32_t flags) 
   }
   if (!has_ended || !watch.transport) return;
   if (!watch.transport->wants_input()) {
-    poll(watch, 0);  // its failure is told even so
+    poll(watch, POLLRDHUP);  // its end and its failure are told even so
   } else if (watch.parked.empty()) {
     receive(watch);
   }
@@ -234,6 +234,10 @@ void RingDriver::end_receiving(RingWatch& watch, int error) {
   }
   watch.error = error;
   watch.has_end = error == 0;
+  if (watch.has_end) {
+    transport.driver_peer_done();
+    if (!watch.transport) return;
+  }
   if (transport.wants_input() && watch.parked.empty()) {
     deliver(watch);
   } else {
@@ -309,7 +313,12 @@ void RingDriver::on_polled(RingWatch& watch, int result) {
   }
   if (watch.is_receiving) return;  // the receive tells it
   const int error = (result & (POLLERR | POLLHUP)) != 0 ? pending_error(watch.descriptor) : 0;
-  if (error == 0) return;
+  if (error == 0) {
+    if ((result & POLLRDHUP) == 0) return;
+    transport.driver_peer_done();
+    if (watch.transport && (result & POLLHUP) == 0) poll(watch, 0);
+    return;
+  }
   if (transport.reads_before_failing()) {
     transport.driver_send_failed(error);
   } else {

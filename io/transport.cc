@@ -350,6 +350,11 @@ void Transport::driver_end() {
   take({});
 }
 
+void Transport::driver_peer_done() {
+  if (std::exchange(readiness_.peer_done, true) || !watches_end_ || !is_connected_) return;
+  user_->on_peer_done();
+}
+
 void Transport::driver_progressed(std::size_t bytes) {
   bytes_sent_ += bytes;
   last_progress_ = loop_.now();

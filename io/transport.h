@@ -37,6 +37,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
     virtual void on_shut_down() = 0;                 // behind shutdown_output(): all output and the FIN are sent
     virtual void on_failed(const Error& error) = 0;  // reset, hang-up, TLS fault; nothing comes after it
     virtual void on_flushing() {}                    // behind flush_later(): what is written now goes out with the rest
+    virtual void on_peer_done() {}                   // see watch_end()
 
    protected:
     ~User() = default;
@@ -65,6 +66,10 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   // The end came without TLS's close_notify: whoever frames by the end must not trust it (RFC 8446 6.1).
   bool is_truncated() const { return is_truncated_; }
   void want_input(bool wanted);
+  // While watched, on_peer_done() tells (once) of the peer's FIN as soon as the kernel has it, though input is not
+  // wanted and whatever lies unread before it. Whoever begins to watch asks is_peer_done() first.
+  void watch_end(bool watched) { watches_end_ = watched; }
+  bool is_peer_done() const { return readiness_.peer_done || at_end_; }
   // Hands input that was left over to the user again (in a later turn), as if it had just arrived.
   void deliver_again();
 
@@ -101,6 +106,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   void driver_connected(int error);
   void driver_received(std::span<const std::uint8_t> bytes);
   void driver_end();
+  void driver_peer_done();                    // a FIN is in the receive queue
   void driver_progressed(std::size_t bytes);  // this much output went out
   void driver_sent();                         // the peer takes output again
   void driver_blocked();
@@ -134,6 +140,7 @@ class Transport : public ReadyHook, public FlushHook, public HandshakeHook {
   bool is_connected_ : 1 = false;
   bool is_client_ : 1 = false;
   bool wants_input_ : 1 = false;
+  bool watches_end_ : 1 = false;
   bool at_end_ : 1 = false;
   bool deliver_again_ : 1 = false;
   bool is_truncated_ : 1 = false;

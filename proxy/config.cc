@@ -12,6 +12,8 @@
 #include "base/host_name.h"
 #include "io/driver.h"
 #include "proxy/config_reader.h"
+#include "proxy/hold_class.h"
+#include "routing/rule_matcher.h"
 
 namespace hybridge {
 namespace {
@@ -192,6 +194,35 @@ void read_upstream(ConfigSection& section, Config::Upstream& upstream) {
   });
 }
 
+void read_pattern(ConfigSection& section, const char* key, std::string& pattern) {
+  section.text(key, pattern);
+  if (pattern.empty()) return;
+  if (const auto fault = pattern_fault(pattern)) section.refuse(key, *fault);
+}
+
+void read_hold_classes(ConfigSection& section, Config::Holds& holds) {
+  std::vector<Config::HoldClassRule> classes;
+  section.sections("classes", [&](ConfigSection& item) {
+    Config::HoldClassRule rule;
+    item.text("name", rule.name);
+    if (!hold_class(holds, rule.name)) {
+      item.refuse("name", '"' + rule.name + "\" is none of navigation, api, asset, ping, pass, socketio");
+    }
+    read_pattern(item, "method", rule.method);
+    read_pattern(item, "path", rule.path);
+    item.text("header", rule.header);
+    std::transform(rule.header.begin(), rule.header.end(), rule.header.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    read_pattern(item, "value", rule.value);
+    if (rule.header.empty() != rule.value.empty()) item.refuse("header", "goes with value: the pattern of its value");
+    if (rule.method.empty() && rule.path.empty() && rule.header.empty()) {
+      item.refuse("path", "is missing: a class needs a pattern of method, path or header");
+    }
+    classes.push_back(std::move(rule));
+  });
+  if (section.has("classes")) holds.classes = std::move(classes);
+}
+
 void read_holds(ConfigSection& section, Config::Holds& holds) {
   constexpr Range<std::uint32_t> kWaiting{1, 10'000'000};
   section.count("per_site", holds.per_site, kWaiting);
@@ -206,6 +237,15 @@ void read_holds(ConfigSection& section, Config::Holds& holds) {
     max_wait.duration("api", holds.max_wait.api, kWait);
   });
   section.boolean("in_band", holds.in_band);
+  section.choice<Config::Monitors>("monitors", holds.monitors,
+                                   {{"pass", Config::Monitors::kPass}, {"synthetic", Config::Monitors::kSynthetic}});
+  read_hold_classes(section, holds);
+  read_networks(section, "preview", holds.preview);
+  section.section("guard", [&](ConfigSection& guard) {
+    guard.count("share", holds.guard.share, {1, 100});
+    guard.count("least", holds.guard.least, {1, 20});
+    guard.duration("again_after", holds.guard.again_after, {milliseconds{100}, hours{1}});
+  });
 }
 
 void read_access_log(ConfigSection& section, Config::AccessLog& log) {
@@ -291,6 +331,15 @@ std::vector<Address> Config::every_address(std::uint16_t port) {
 
 std::vector<Address> Config::loopback(std::uint16_t port) {
   return {Address::parse("127.0.0.1", port).value()};
+}
+
+std::vector<Config::HoldClassRule> Config::default_hold_classes() {
+  return {
+      {.name = "ping", .method = "^(GET|HEAD)$", .path = "^/api/method/(frappe\\.)?ping$", .header = {}, .value = {}},
+      {.name = "asset", .method = "^(GET|HEAD)$", .path = "^/assets/", .header = {}, .value = {}},
+      {.name = "socketio", .method = {}, .path = "^/socket\\.io(/|$)", .header = {}, .value = {}},
+      {.name = "navigation", .method = {}, .path = {}, .header = "sec-fetch-mode", .value = "^navigate$"},
+      {.name = "navigation", .method = "^(GET|HEAD)$", .path = {}, .header = "accept", .value = "text/html"}};
 }
 
 bool Config::is_trusted_proxy(const Address& peer) const {

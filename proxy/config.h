@@ -153,7 +153,28 @@ struct Config {
     friend bool operator==(const MaxWait&, const MaxWait&) = default;
   };
 
-  struct Holds {  // reserved: read and checked, without effect in this version
+  // One way to know the class of a request of a held site: RE2 patterns that all hold; "": is not asked.
+  struct HoldClassRule {
+    std::string name;  // navigation, api, asset, ping, pass, socketio
+    std::string method;
+    std::string path;
+    std::string header;  // its name in lower case
+    std::string value;   // of that header
+
+    friend bool operator==(const HoldClassRule&, const HoldClassRule&) = default;
+  };
+
+  enum class Monitors : std::uint8_t { kPass, kSynthetic };
+
+  struct HoldGuard {
+    std::uint32_t share = 50;  // percent of the released requests that end badly: then the site is held again
+    std::uint32_t least = 5;   // of so many at least
+    Duration again_after = std::chrono::seconds{5};
+
+    friend bool operator==(const HoldGuard&, const HoldGuard&) = default;
+  };
+
+  struct Holds {
     std::uint32_t per_site = 1'000;
     std::uint32_t per_server = 5'000;
     std::uint32_t per_address = 200;
@@ -162,6 +183,10 @@ struct Config {
     std::uint32_t reserve = 50;
     MaxWait max_wait;
     bool in_band = true;
+    Monitors monitors = Monitors::kPass;
+    std::vector<HoldClassRule> classes = default_hold_classes();
+    std::vector<Network> preview;  // clients that a closed gate lets through
+    HoldGuard guard;
 
     friend bool operator==(const Holds&, const Holds&) = default;
   };
@@ -224,6 +249,7 @@ struct Config {
  private:
   static std::vector<Address> every_address(std::uint16_t port);  // of IPv4 and IPv6
   static std::vector<Address> loopback(std::uint16_t port);
+  static std::vector<HoldClassRule> default_hold_classes();
 };
 
 // Reads and checks the file. kInvalid: `detail` has every fault, one a line, as `FILE:LINE:COLUMN: message`.

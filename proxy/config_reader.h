@@ -106,6 +106,25 @@ class ConfigSection {
     inner.refuse_others();
   }
 
+  // Calls `read(section)` for each mapping of a list; each refuses the keys that were not taken.
+  template <class Read>
+  void sections(const char* key, Read read) {
+    const auto* entry = sequence(key);
+    if (!entry) return;
+    std::size_t at = 0;
+    Origins of_items;  // which of its keys an item gives is nobody's question
+    for (const auto& item : entry->value) {
+      const auto name = std::string(key) + '[' + std::to_string(at++) + ']';
+      if (!item.IsMap()) {
+        fault_at(item.Mark(), name, "expects keys and values: {name: asset, path: \"^/assets/\"}");
+        continue;
+      }
+      ConfigSection inner(item, path_of(name), faults_, of_items);
+      read(inner);
+      inner.refuse_others();
+    }
+  }
+
   bool has(std::string_view key) const;
   // A fault of this key that only the caller can see; at its value when the file has it, else at the section.
   void refuse(const char* key, const std::string& message);

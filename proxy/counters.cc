@@ -68,6 +68,11 @@ ExchangeClass class_of(Reason reason) {
     case Reason::kRuleDenied:
     case Reason::kRuleLimited:
     case Reason::kRateLimited:
+    case Reason::kHoldDeadline:
+    case Reason::kHoldFull:
+    case Reason::kHoldPaged:
+    case Reason::kHoldRefused:
+    case Reason::kHoldPong:
       return ExchangeClass::kPage;
     case Reason::kOwnPage:
     case Reason::kOwnApi:
@@ -135,6 +140,7 @@ void WorkerCounters::request_ended(const ExchangeRecord& record) {
   const auto held = record.timings.hold > 0 ? record.timings.hold : 0;
   const auto took = record.is_tunnel ? 0 : record.timings.total - held;
   if (!record.is_tunnel) request_duration.observe(took);
+  if (record.timings.hold >= 0) hold_wait.observe(record.timings.hold);
   request_body_bytes.add(record.bytes_in);
   response_body_bytes.add(record.bytes_out);
   if (record.retries > 0) upstream_retries.add(record.retries);

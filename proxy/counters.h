@@ -154,6 +154,7 @@ class alignas(64) WorkerCounters {
   Gauge requests_in_flight;
   DurationHistogram request_duration;                           // without tunnels, without hold time
   DurationHistogram upstream_duration;                          // without tunnels
+  DurationHistogram hold_wait;                                  // of requests that waited while their site was held
   std::array<std::array<Counter, 2>, 3> rate_limited_requests;  // by whose they are counted; refused, or in a dry run
   Counter rule_errors;                                          // searches of rules that memory did not suffice for
   Counter request_body_bytes;

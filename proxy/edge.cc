@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -37,6 +38,20 @@ ClientLimits::Settings limits_of(const Config& config) {
           .handshakes_per_address = config.limits.handshakes_per_address,
           .descriptors = static_cast<std::uint32_t>(descriptors - descriptors / 8)};
 }
+
+HoldLimits hold_limits(const Config& config, std::size_t workers) {
+  const auto& holds = config.holds;
+  HoldLimits limits;
+  limits.per_site = holds.per_site;
+  limits.per_server = holds.per_server;
+  limits.per_address = holds.per_address;
+  limits.total = holds.total;
+  limits.memory = holds.memory;
+  limits.reserve = holds.reserve;
+  limits.server_at_once = config.limits.upstream_connections * static_cast<std::uint32_t>(workers);
+  limits.guard = {.share = holds.guard.share, .least = holds.guard.least};
+  return limits;
+}
 }  // namespace
 
 std::size_t Edge::workers_of(const Config& config) {
@@ -62,12 +77,15 @@ Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
       driver_(driver_of(*standing_.config)),
       limits_(limits_of(*standing_.config)),
       memory_(standing_.config->limits.memory),
-      rate_limits_(standing_.config->rate_limits.memory) {
+      rate_limits_(standing_.config->rate_limits.memory),
+      holds_(workers, static_cast<HoldPool::Listener&>(*this)) {
+  holds_.set_limits(hold_limits(*standing_.config, workers));
   const Worker::Shared of_workers{.limits = limits_,
                                   .resolver = shared.resolver,
                                   .access_log = shared.access_log,
                                   .certificates = shared.certificates,
                                   .rate_limits = rate_limits_,
+                                  .holds = holds_,
                                   .trust = shared.trust,
                                   .workers = workers,
                                   .driver = driver_};
@@ -196,7 +214,79 @@ void Edge::publish(std::shared_ptr<const TicketKeys> keys) {
 void Edge::publish(Standing standing) {
   standing_ = standing;
   limits_.update(limits_of(*standing_.config));
+  holds_.set_limits(hold_limits(*standing_.config, workers_.size()));
   post_to_all([standing = std::move(standing)](Worker& worker) { worker.set_standing(standing); });
+}
+
+void Edge::hold(std::shared_ptr<const HoldTerms> terms, std::function<void()> all_live) {
+  const auto window = holds_.set(terms, Clock::now());
+  post_to_all([window, terms = std::move(terms)](Worker& worker) { worker.gates().apply(window, terms); },
+              std::move(all_live));
+}
+
+void Edge::unhold(std::string id, std::function<void()> all_live) {
+  holds_.remove(id);
+  post_to_all([id = std::move(id)](Worker& worker) { worker.gates().remove(id); }, std::move(all_live));
+}
+
+void Edge::stragglers(std::string id, std::size_t most, std::function<void(std::vector<Straggler>)> done) {
+  struct Gathered {
+    std::mutex mutex;
+    std::vector<Straggler> found;
+  };
+  const auto gathered = std::make_shared<Gathered>();
+  post_to_all(
+      [gathered, most, id = std::move(id)](Worker& worker) {
+        auto found = worker.gates().stragglers(id, most);
+        const std::lock_guard lock(gathered->mutex);
+        gathered->found.insert(gathered->found.end(), std::make_move_iterator(found.begin()),
+                               std::make_move_iterator(found.end()));
+      },
+      [gathered, most, done = std::move(done)] {
+        auto& found = gathered->found;
+        std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.age_ms > b.age_ms; });
+        if (found.size() > most) found.resize(most);
+        done(std::move(found));
+      });
+}
+
+void Edge::cut(std::string id, std::function<void(std::size_t)> done) {
+  const auto cut = std::make_shared<std::atomic<std::size_t>>(0);
+  post_to_all([cut, id = std::move(id)](Worker& worker) { *cut += worker.gates().cut(id); },
+              [cut, done = std::move(done)] { done(*cut); });
+}
+
+std::optional<LiveHolds::Counts> Edge::counts(std::string_view id) const {
+  const auto window = holds_.find(id);
+  if (!window) return std::nullopt;
+  const auto facts = holds_.facts(*window);
+  Counts counts{.in_flight = window->in_flight(),
+                .apart = window->apart(),
+                .tunnels = window->tunnels(),
+                .waiting = facts.waiting,
+                .running = facts.running,
+                .outcomes = {}};
+  for (std::size_t at = 0; at < counts.outcomes.size(); ++at) {
+    counts.outcomes[at] = window->count(static_cast<HoldOutcome>(at));
+  }
+  return counts;
+}
+
+void Edge::on_granted(std::size_t worker, const HoldPool::WindowPtr& window, std::vector<HoldTicket> tickets) {
+  auto& owner = *workers_[worker];
+  owner.post([&owner, window, tickets = std::move(tickets)] { owner.gates().grant(window->id(), tickets); });
+}
+
+void Edge::on_drained(const HoldWindow& window, std::uint64_t epoch) {
+  if (hold_observer_) hold_observer_->on_drained(window.id(), epoch);
+}
+
+void Edge::on_emptied(const HoldWindow& window, std::uint64_t epoch) {
+  if (hold_observer_) hold_observer_->on_emptied(window.id(), epoch);
+}
+
+void Edge::on_failed(const HoldWindow& window, std::uint64_t epoch) {
+  if (hold_observer_) hold_observer_->on_failed(window.id(), epoch);
 }
 
 void Edge::retire(std::function<void()> all_gone) {

@@ -19,6 +19,8 @@
 #include "proxy/access_log.h"
 #include "proxy/counters.h"
 #include "proxy/downstream/client_limits.h"
+#include "proxy/hold_pool.h"
+#include "proxy/live_holds.h"
 #include "proxy/live_tables.h"
 #include "proxy/memory_watch.h"
 #include "proxy/worker.h"
@@ -28,7 +30,7 @@ namespace hybridge {
 class OwnApi;
 class Resolver;
 
-class Edge final : public LiveTables {
+class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listener {
  public:
   // What its workers share with the rest of the process; outlives it.
   struct Shared {
@@ -63,6 +65,14 @@ class Edge final : public LiveTables {
   void publish(std::shared_ptr<const TicketKeys> keys);
   void publish(Standing standing);
 
+  void set_observer(LiveHolds::Observer* observer) override { hold_observer_ = observer; }
+  void hold(std::shared_ptr<const HoldTerms> terms, std::function<void()> all_live) override;
+  void unhold(std::string id, std::function<void()> all_live) override;
+  void stragglers(std::string id, std::size_t most, std::function<void(std::vector<Straggler>)> done) override;
+  void cut(std::string id, std::function<void(std::size_t)> done) override;
+  std::optional<Counts> counts(std::string_view id) const override;
+  const HoldPool& holds() const { return holds_; }
+
   // Begins the end: listeners close, each connection ends with its next answer. `all_gone` is called, once and on a
   // worker's thread, when the last one has ended.
   void retire(std::function<void()> all_gone);
@@ -91,6 +101,11 @@ class Edge final : public LiveTables {
   void look_at_memory();
 
  private:
+  void on_granted(std::size_t worker, const HoldPool::WindowPtr& window, std::vector<HoldTicket> tickets) override;
+  void on_drained(const HoldWindow& window, std::uint64_t epoch) override;
+  void on_emptied(const HoldWindow& window, std::uint64_t epoch) override;
+  void on_failed(const HoldWindow& window, std::uint64_t epoch) override;
+
   Result<Address> listen(const Address& address, bool is_https, ListeningSockets& inherited);
   void post_to_all(const std::function<void(Worker&)>& work, std::function<void()> all_done = {});
 
@@ -99,6 +114,8 @@ class Edge final : public LiveTables {
   ClientLimits limits_;
   MemoryWatch memory_;
   RateLimits rate_limits_;
+  HoldPool holds_;
+  LiveHolds::Observer* hold_observer_ = nullptr;
   std::shared_ptr<const Rules> rules_;  // that the workers have
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

@@ -80,6 +80,7 @@ Exchange::Exchange(Worker& its_worker, Stream& its_stream, const Entrance& its_e
       stream(its_stream),
       entrance(its_entrance),
       snapshot(its_worker.snapshot()),
+      gate_entry(*this),
       client_ip_(its_stream.client().peer_ip),
       scheme_(its_entrance.is_https ? "https" : "http") {
   write_hex(request_id_.data(), worker.random());
@@ -138,6 +139,12 @@ Result<void> Exchange::enter() {
   return limits.error(Reason::kTooManyRequestsFromAddress);
 }
 
+void Exchange::look_again() {
+  route = {};
+  ruled = {};
+  snapshot = worker.snapshot();
+}
+
 ExchangeRecord Exchange::record(TimePoint now) {
   const auto& head = request();
   const auto& client = stream.client();
@@ -165,6 +172,7 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.timings.total = microseconds_between(stream.began(), now);
   record.start_ms = worker.wall_milliseconds() - record.timings.total / 1000;
   record.retries = retries;
+  record.hold_id = {hold_id.data(), hold_id.size()};
   record.rule = ruled.rule;
   record.request_class = ruled.request_class;
   record.would_limit = ruled.would_limit;

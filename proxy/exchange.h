@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "proxy/downstream/stream.h"
 #include "proxy/exchange_record.h"
+#include "proxy/gate.h"
 #include "proxy/http/forwarded.h"
 #include "routing/snapshot.h"
 
@@ -79,9 +80,16 @@ class Exchange {
   int upstream_status = 0;  // of the upstream's final head
   std::uint32_t retries = 0;
   Ruled ruled;
-  bool is_counted = false;            // by the rate limits: once, however often it is decided upon
-  boost::static_string<56> endpoint;  // address:port of the last attempt
+  bool is_counted = false;             // by the rate limits: once, however often it is decided upon
+  boost::static_string<56> endpoint;   // address:port of the last attempt
+  boost::static_string<64> hold_id;    // of the window that held it last
+  std::chrono::seconds retry_after{};  // what it is told if it must come again
   ExchangeRecord::Timings timings;
+
+  GateEntry gate_entry;
+
+  // After a wait the table may be another: what was found in the old one is forgotten.
+  void look_again();
 
   // For the log and the counters; views into the exchange.
   ExchangeRecord record(TimePoint now);

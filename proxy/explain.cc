@@ -68,8 +68,13 @@ std::string date_of(std::int64_t unix_seconds) {
 class Explanation {
  public:
   Explanation(const Config& config, const Snapshot& snapshot, const CertificateTable& certificates, Url url,
-              std::string_view method)
-      : config_(config), snapshot_(snapshot), certificates_(certificates), url_(std::move(url)), method_(method) {}
+              std::string_view method, const HoldTeller& holds)
+      : config_(config),
+        snapshot_(snapshot),
+        certificates_(certificates),
+        url_(std::move(url)),
+        method_(method),
+        holds_(holds) {}
 
   std::vector<ExplainedStep> steps() && {
     add("url", (url_.is_https ? "https://" : "http://") + url_.host + url_.target);
@@ -234,6 +239,8 @@ class Explanation {
       case SiteStatus::kDeactivated:
         return answer(http::status_of(Reason::kDeactivated), "page deactivated");
     }
+    const auto hold = holds_ ? holds_(route.site, server.name) : std::string();
+    if (!hold.empty()) add("hold", hold);
     const bool verifies = server.tls.mode == ServerTls::Mode::kVerify;
     const auto& name = server.tls.name.empty() ? server.name : server.tls.name;
     add("server", server.name + (verifies ? ", over TLS, verified as " + name : ", over HTTP"));
@@ -245,7 +252,7 @@ class Explanation {
                           std::to_string(endpoint.port) + ", weight " + std::to_string(endpoint.weight) + " of " +
                           std::to_string(weights));
     }
-    add("answer", "the server's, with Host " + url_.host);
+    add("answer", "the server's, with Host " + url_.host + (hold.empty() ? "" : ", when the hold lets it go"));
   }
 
   const Config& config_;
@@ -253,6 +260,7 @@ class Explanation {
   const CertificateTable& certificates_;
   const Url url_;
   const std::string_view method_;
+  const HoldTeller& holds_;
   std::vector<ExplainedStep> steps_;
 };
 
@@ -260,10 +268,10 @@ class Explanation {
 
 Result<std::vector<ExplainedStep>> explain(const Config& config, const Snapshot& snapshot,
                                            const CertificateTable& certificates, std::string_view url,
-                                           std::string_view method) {
+                                           std::string_view method, const HoldTeller& holds) {
   auto parsed = parse_url(url);
   if (!parsed) return parsed.error();
-  return Explanation(config, snapshot, certificates, std::move(*parsed), method).steps();
+  return Explanation(config, snapshot, certificates, std::move(*parsed), method, holds).steps();
 }
 
 std::string to_text(const std::vector<ExplainedStep>& steps) {

@@ -4,6 +4,7 @@
 // Decides as serve() does, from the same tables; knows nothing of how servers are doing at the moment. Pure function.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,9 @@
 
 namespace hybridge {
 
+// What holds a site, or all sites of its server, in words; "": nothing does.
+using HoldTeller = std::function<std::string(std::string_view site, std::string_view server)>;
+
 // In the order of the decisions, the answer last: what was asked, and what it came to. A name may be there repeatedly.
 struct ExplainedStep {
   std::string name;
@@ -23,7 +27,7 @@ struct ExplainedStep {
 // kInvalid: it is no http or https URL (a host alone is taken as https).
 Result<std::vector<ExplainedStep>> explain(const Config& config, const Snapshot& snapshot,
                                            const CertificateTable& certificates, std::string_view url,
-                                           std::string_view method = "GET");
+                                           std::string_view method = "GET", const HoldTeller& holds = {});
 
 std::string to_text(const std::vector<ExplainedStep>& steps);  // one `name: value` a line
 

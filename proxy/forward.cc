@@ -19,12 +19,19 @@ namespace {
 // The body of an upstream's answer that our page replaces is read up to this size to keep the connection.
 constexpr std::uint64_t kDiscarded = 64 * 1024;
 
-// Ends what a request waits for when its client leaves: a safe one at once, an unsafe one that has been sent whole not
-// at all, because its server is at work on it.
-class Departure final : public Stream::GoneListener {
+// Ends what a request waits for when its client leaves: a safe one at once, an unsafe one that has
+// been sent whole not at all, because its server is at work on it. And when its site is held: what has not been sent
+// goes back to the gate; what has is cut when its window says so.
+class Departure final : public Stream::GoneListener, public GateEntry::Interruptible {
  public:
-  explicit Departure(Stream& stream) : stream_(stream) { stream_.set_gone_listener(this); }
-  ~Departure() { stream_.set_gone_listener(nullptr); }
+  explicit Departure(Exchange& exchange) : stream_(exchange.stream), entry_(exchange.gate_entry) {
+    stream_.set_gone_listener(this);
+    entry_.set_interruptible(this);
+  }
+  ~Departure() {
+    stream_.set_gone_listener(nullptr);
+    entry_.set_interruptible(nullptr);
+  }
   Departure(const Departure&) = delete;
 
   void awaits(LeaseRequest* request) { request_ = request; }
@@ -38,12 +45,21 @@ class Departure final : public Stream::GoneListener {
     }
   }
 
+  void recall() override {
+    if (request_) request_->cancel();
+  }
+
+  void cut(const Error& error) override {
+    if (connection_ && !connection_->is_tunnel()) connection_->abort(error);
+  }
+
   bool outlives_client(const UpstreamConnection& connection) const {
     return !http::is_safe(stream_.request().method) && connection.is_request_finished() && !connection.is_tunnel();
   }
 
  private:
   Stream& stream_;
+  GateEntry& entry_;
   LeaseRequest* request_ = nullptr;
   UpstreamConnection* connection_ = nullptr;
 };
@@ -163,6 +179,7 @@ Task<Result<void>> switch_protocols(Exchange& exchange, UpstreamConnection& upst
   exchange.stream.write_head(rewrite(exchange, head));
   exchange.worker.counters().request_upgraded();
   exchange.leave();
+  exchange.gate_entry.became_tunnel();
   const auto ended = co_await tunnel(exchange, upstream);
   exchange.outcome = ended == Reason::kOk ? Reason::kUpgraded : ended;
   co_return Result<void>{};
@@ -217,6 +234,7 @@ Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, con
 Task<Result<void>> attempt(Exchange& exchange, UpstreamConnection& upstream, Departure& departure) {
   departure.awaits(&upstream);
   const auto sent = exchange.worker.loop().now();
+  exchange.gate_entry.sent();
   send_head(exchange, upstream);
   Sibling upload;
   if (exchange.request().framing.has_body()) upload.start(pump_up(exchange.stream, upstream));
@@ -247,13 +265,15 @@ bool may_repeat(const Exchange& exchange, const UpstreamConnection& upstream, co
 
 Task<Result<void>> forward(Exchange& exchange) {
   auto& server = exchange.worker.upstreams().find(exchange.route.shared_server());
-  Departure departure{exchange.stream};
+  Departure departure{exchange};
   LeaseRequest request;
   request.site = exchange.route.site;
   request.is_safe = http::is_safe(exchange.request().method);
   request.is_tunnel = !exchange.request().upgrade.empty();
   request.to_primary = is_for_primary(exchange);
   for (;;) {
+    // Nothing was sent, or what was may be sent again: but not while the site is held.
+    if (exchange.gate_entry.is_recalled()) co_return make_error(Reason::kRecalled);
     departure.awaits(&request);
     auto lease = co_await server.lease(request);
     departure.awaits(static_cast<LeaseRequest*>(nullptr));
@@ -261,6 +281,8 @@ Task<Result<void>> forward(Exchange& exchange) {
     if (request.connect_microseconds > 0) {
       exchange.timings.connect = static_cast<std::int64_t>(request.connect_microseconds);
     }
+    const bool is_ending = !lease && lease.error().reason == Reason::kShuttingDown;
+    if (exchange.gate_entry.is_recalled() && !exchange.stream.is_gone() && !is_ending) continue;
     if (!lease) co_return lease.error();
     const auto endpoint = (*lease)->endpoint_text();
     exchange.endpoint.assign(endpoint.data(), endpoint.size());

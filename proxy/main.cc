@@ -27,8 +27,10 @@ std::string program_of(const std::string& name) {
 
 // What is below /agent/ of the proxy's own name.
 hybridge::Result<std::unique_ptr<hybridge::OwnApi>> make_press_api(hybridge::OwnApiSources sources) {
-  auto api = hybridge::PressApi::make(
-      {.publisher = sources.publisher, .reader = sources.reader, .config = std::move(sources.config)});
+  auto api = hybridge::PressApi::make({.publisher = sources.publisher,
+                                       .reader = sources.reader,
+                                       .config = std::move(sources.config),
+                                       .holds = &sources.holds});
   if (!api) return api.error();
   return std::unique_ptr<hybridge::OwnApi>(std::move(*api));
 }
@@ -75,8 +77,20 @@ int main(int argc, char** argv) {
   auto* audit = add_command(app, "audit", "who changed what, the newest first", config);
   audit->add_option("--limit", limit, "entries")->check(CLI::Range(1, 1000))->capture_default_str();
   audit->callback([&] { status = hybridge::show_audit(config, as_json, limit); });
-  for (auto* command : {explain, status_command, routes, audit})
+  std::string what;
+  std::string reason;
+  auto* holds = add_command(app, "holds", "which sites are held, and how many wait", config);
+  holds->callback([&] { status = hybridge::show_holds(config, as_json); });
+  auto* hold = add_command(app, "hold", "let a site's requests wait, and say when nothing of it is under way", config);
+  hold->add_option("SITE", what, "its name in the table")->required();
+  hold->add_option("--reason", reason, "for the audit, and for who looks");
+  hold->callback([&] { status = hybridge::hold_site(config, what, reason, as_json); });
+  auto* release = add_command(app, "release", "let those who wait go on", config);
+  release->add_option("ID", what, "of the window, as `holds` shows it")->required();
+  release->callback([&] { status = hybridge::release_hold(config, what, as_json); });
+  for (auto* command : {explain, status_command, routes, audit, holds, hold, release}) {
     command->add_flag("--json", as_json, "as the API answers");
+  }
 
   std::string path;
   auto* backup = add_command(app, "backup", "copy the stored state, whether or not the process runs", config);

@@ -249,9 +249,38 @@ void append_worker_metrics(const Workers& workers, std::vector<MetricFamily>& fa
                              "Searches of rules that memory did not suffice for: denials held, nothing else did.",
                              workers, &W::rule_errors));
   families.push_back(rate_limited(workers));
+  families.push_back(
+      histogram("hold_wait_seconds", "How long requests waited while their site was held.", workers, &W::hold_wait));
   families.push_back(server_up(workers));
   families.push_back(histogram("worker_stall_seconds", "How long a worker's event loop did not turn, when too long.",
                                workers, &W::stalls));
+}
+
+void append_hold_metrics(const HoldFigures& figures, std::vector<MetricFamily>& families) {
+  Family windows("hold_windows", "Windows that are on, by state.", MetricType::Gauge);
+  for (const auto& [state, count] : figures.windows) windows.add({{"state", state}}, count);
+  families.push_back(std::move(windows));
+  Family ended("holds_total", "Windows that have ended, by trigger and outcome.", MetricType::Counter);
+  for (const auto& each : figures.ended) {
+    ended.add_if_counted({{"trigger", each.trigger}, {"outcome", each.outcome}}, each.windows);
+  }
+  families.push_back(std::move(ended));
+  Family requests("hold_requests", "Requests that wait while their site is held.", MetricType::Gauge);
+  requests.add({{"state", "held"}}, figures.waiting);
+  families.push_back(std::move(requests));
+  Family memory("hold_memory_bytes", "What those that wait take of holds.memory.", MetricType::Gauge);
+  memory.add({}, figures.memory);
+  families.push_back(std::move(memory));
+  Family outcomes("hold_outcomes_total", "What became of requests of held sites.", MetricType::Counter);
+  for (std::size_t at = 0; at < figures.outcomes.size(); ++at) {
+    outcomes.add({{"outcome", to_string(static_cast<HoldOutcome>(at))}}, figures.outcomes[at]);
+  }
+  families.push_back(std::move(outcomes));
+  if (!figures.drain) return;
+  Family drain("hold_drain_seconds", "From a window's begin until nothing of its site was under way.",
+               MetricType::Histogram);
+  drain.add_histogram({figures.drain});
+  families.push_back(std::move(drain));
 }
 
 MetricFamily single(const char* name, const char* help, MetricType type, double value) {
@@ -266,6 +295,7 @@ std::vector<MetricFamily> Metrics::Collect() const {
   std::vector<MetricFamily> families;
   append_worker_metrics(sources_.workers, families);
   families.push_back(site_requests());
+  if (sources_.holds) append_hold_metrics(sources_.holds(), families);
   if (const auto* process = sources_.process) {
     families.push_back(single("config_revision", "Revision of the routing table that is served.", MetricType::Gauge,
                               static_cast<double>(process->config_revision.value())));

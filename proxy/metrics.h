@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "proxy/counters.h"
+#include "proxy/hold_figures.h"
 
 namespace hybridge {
 
@@ -42,6 +43,7 @@ class Metrics : public prometheus::Collectable {
     std::function<std::uint64_t()> access_log_dropped;         // lines
     std::function<std::uint64_t()> rate_limits_forgotten;      // keys
     std::function<std::size_t()> quarantined;                  // stored records that are left out
+    std::function<HoldFigures()> holds = {};
   };
 
   explicit Metrics(Sources sources) : sources_(std::move(sources)) {}

@@ -5,6 +5,7 @@
 
 #include "proxy/apply_rules.h"
 #include "proxy/forward.h"
+#include "proxy/hold_answer.h"
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
 #include "proxy/own_host.h"
@@ -50,6 +51,18 @@ bool is_for_others(Reason decision) {
   return decision != Reason::kAcmeRedirect && decision != Reason::kRedirectToHttps;
 }
 
+// Where the request goes, or why nowhere.
+Result<void> decide(Exchange& exchange) {
+  const auto decision = match(exchange);
+  if (is_for_others(decision)) {
+    if (auto ruled = apply_rules(exchange); !ruled) return ruled;
+  }
+  if (decision != Reason::kOk) return make_error(decision);
+  return {};
+}
+
+// match → gate → forward; once in nearly every case. A request that had to wait, or that is sent back to the gate,
+// begins again with the table as it is then.
 Task<Result<void>> run(Exchange& exchange) {
   if (const auto& fault = exchange.stream.fault()) co_return *fault;
   if (auto entered = exchange.enter(); !entered) co_return entered.error();
@@ -60,13 +73,17 @@ Task<Result<void>> run(Exchange& exchange) {
     auto served = co_await serve_own_host(exchange);
     co_return served;
   }
-  const auto decision = match(exchange);
-  if (is_for_others(decision)) {
-    if (auto ruled = apply_rules(exchange); !ruled) co_return ruled.error();
+  for (;;) {
+    if (auto decided = decide(exchange); !decided) co_return decided;
+    if (exchange.worker.gates().admit(exchange.gate_entry)) {
+      auto outcome = co_await forward(exchange);
+      if (!exchange.gate_entry.leave(outcome)) co_return outcome;
+    } else {
+      auto passed = co_await wait_at_gate(exchange);
+      if (!passed) co_return passed;
+    }
+    exchange.look_again();
   }
-  if (decision != Reason::kOk) co_return make_error(decision);
-  auto outcome = co_await forward(exchange);
-  co_return outcome;
 }
 
 std::string location_of(const Exchange& exchange, Reason reason) {
@@ -154,8 +171,11 @@ Task<void> answer(Exchange& exchange, const Error& error) {
   const auto& request = exchange.request();
   const auto location = location_of(exchange, reason);
   const bool html = http::wants_html(request) && !is_called_by_programs(exchange);
-  auto content = http::make_answer(exchange.worker.pages(), status_of(exchange, reason, location),
-                                   is_upstream_fault(reason) ? make_error(reason) : error, html, exchange.request_id());
+  auto content =
+      is_hold_answer(reason)
+          ? make_hold_answer(exchange.worker.pages(), error, html, exchange.request_id(), exchange.retry_after)
+          : http::make_answer(exchange.worker.pages(), status_of(exchange, reason, location),
+                              is_upstream_fault(reason) ? make_error(reason) : error, html, exchange.request_id());
   if (!location.empty()) content.body.clear();
   if (content.status == 0) {
     stream.reset(reason);
@@ -167,8 +187,13 @@ Task<void> answer(Exchange& exchange, const Error& error) {
   head.phrase = http::status_phrase(content.status);
   head.framing = {http::Framing::Kind::kLength, content.body.size()};
   add_headers(head, content, location, reason);
-  const auto retry_after = std::to_string(exchange.ruled.retry_after.count());
-  if (reason == Reason::kRuleLimited || reason == Reason::kRateLimited) head.headers.add("Retry-After", retry_after);
+  const bool is_held = is_hold_answer(reason) && head.status != 200;
+  const auto retry_after = std::to_string((is_held ? exchange.retry_after : exchange.ruled.retry_after).count());
+  if (is_held || reason == Reason::kRuleLimited || reason == Reason::kRateLimited) {
+    head.headers.add("Retry-After", retry_after);
+  }
+  // A browser asks again by itself; what was sent with an unsafe method is not sent twice by nobody's wish.
+  if (is_held && html && http::is_safe(request.method)) head.headers.add("Refresh", retry_after);
   const bool is_bare = exchange.entrance.redirects_to_https && content.status < 400;
   const auto proxy_upstream = proxy_upstream_of(reason);
   http::apply_response_rules(head,

@@ -134,6 +134,8 @@ Worker::Worker(Shared shared, std::size_t index, Standing standing)
       downstream_(loop_, downstream_settings(standing_.config), shared.limits, *this),
       https_(*this, https_entrance()),
       http_(*this, http_entrance(config())),
+      hold_classes_(standing_.config),
+      gates_(*this, shared_.holds, index),
       upstreams_(std::make_unique<Upstreams>(loop_, upstream_settings(config(), shared.workers), shared.resolver,
                                              client_tls_, static_cast<UpstreamObserver*>(this))) {
   set_snapshot(std::make_shared<const Snapshot>());
@@ -159,6 +161,7 @@ void Worker::open_listeners() {
 
 void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
   snapshot_ = boost::make_local_shared<const std::shared_ptr<const Snapshot>>(std::move(snapshot));
+  gates_.look_again();
 }
 
 void Worker::set_certificates(std::shared_ptr<const CertificateTable> table) {
@@ -175,6 +178,7 @@ void Worker::set_standing(Standing standing) {
   downstream_.update(downstream_settings(standing_.config));
   upstreams_->set_settings(upstream_settings(config(), shared_.workers));
   http_.set(http_entrance(config()));
+  hold_classes_ = HoldClasses(standing_.config);
 }
 
 void Worker::retire(std::function<void()> all_gone) {
@@ -184,6 +188,7 @@ void Worker::retire(std::function<void()> all_gone) {
 
 void Worker::close_idle() {
   downstream_.close_idle();
+  gates_.page_all();
   upstreams_->close_idle();
 }
 

@@ -22,6 +22,9 @@
 #include "proxy/downstream/downstream.h"
 #include "proxy/downstream/listener.h"
 #include "proxy/exchange.h"
+#include "proxy/gate.h"
+#include "proxy/hold_class.h"
+#include "proxy/hold_pool.h"
 #include "proxy/http/error_page.h"
 #include "proxy/rate_limits.h"
 #include "proxy/recent_requests.h"
@@ -54,6 +57,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     AccessLog& access_log;
     CertificateCache& certificates;
     RateLimits& rate_limits;
+    HoldPool& holds;
     std::shared_ptr<TrustStore> trust;  // whom HTTPS upstreams are verified by
     std::size_t workers = 1;
     DriverKind driver = DriverKind::kEpoll;
@@ -99,6 +103,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   ClientLimits& limits() { return shared_.limits; }
   RateLimits& rate_limits() { return shared_.rate_limits; }
   OwnApi* own_api() { return own_api_; }  // nullptr: it has not started yet
+  Gates& gates() { return gates_; }
+  HoldPool& holds() { return shared_.holds; }
+  HoldClasses& hold_classes() { return hold_classes_; }
 
   std::uint64_t random() { return random_(); }  // for names of requests; not for secrets
   std::string_view http_date();                 // IMF-fixdate of this second
@@ -166,6 +173,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot_;
   std::unique_ptr<RuleMatcher> rules_;
   OwnApi* own_api_ = nullptr;
+
+  HoldClasses hold_classes_;
+  Gates gates_;
 
   std::string scratch_;
   std::string origin_scratch_;

@@ -104,7 +104,7 @@ PressApi::PressApi(Sources sources, std::unique_ptr<JobBook> book)
       runner_(sources.publisher, sources.reader, *book_, sources.now ? sources.now : unix_microseconds),
       admission_(sources.reader, sources.steady_now ? sources.steady_now : Clock::now),
       local_agent_([config = sources.config] { return config()->local_agent; }) {
-  add_job_routes(routes_, runner_);
+  add_job_routes(routes_, runner_, sources.holds);
   add_press_inquiry_routes(routes_, {sources.publisher, *book_, std::move(sources.config)});
 }
 

@@ -14,6 +14,7 @@
 
 #include "admin/api_route.h"
 #include "admin/executor.h"
+#include "admin/hold_registry.h"
 #include "admin/press_api/job_book.h"
 #include "admin/press_api/job_runner.h"
 #include "admin/press_api/local_agent.h"
@@ -31,6 +32,7 @@ class PressApi final : public OwnApi {
     Publisher& publisher;
     StateReader& reader;
     std::function<std::shared_ptr<const Config>()> config;  // thread-safe
+    HoldRegistry* holds = nullptr;                          // nullptr: nothing is held
     std::function<std::int64_t()> now = {};                 // Unix microseconds; not set: the clock
     std::function<TimePoint()> steady_now = {};             // not set: the clock
   };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "admin/api_route.h"
+#include "admin/hold_registry.h"
 #include "admin/press_api/job_book.h"
 #include "admin/press_api/job_runner.h"
 #include "admin/publisher.h"
@@ -15,7 +16,8 @@
 
 namespace hybridge {
 
-void add_job_routes(std::vector<ApiRoute>& routes, JobRunner& runner);
+// `holds`: nullptr: nothing is held.
+void add_job_routes(std::vector<ApiRoute>& routes, JobRunner& runner, HoldRegistry* holds);
 
 struct PressInquiries {
   Publisher& publisher;

@@ -101,6 +101,8 @@ void Http1Connection::on_input() {
     case State::kServing:
       if (stream_->is_reading()) {
         stream_->on_input();
+      } else if (stream_->is_held() && transport_->at_end_of_bytes()) {
+        on_peer_done();
       } else {
         transport_->want_input(false);
       }
@@ -289,6 +291,26 @@ bool Http1Connection::takes_too_little() {
 void Http1Connection::on_shut_down() {
   // Both sides have said all they had to say.
   if (state_ == State::kLingering && transport_->at_end_of_bytes()) bury();
+}
+
+void Http1Connection::watch_departure(bool watched) {
+  transport_->watch_end(watched);
+  // A close_notify is seen only by whoever reads. Where a body is to come it stays unread, as does what is pipelined
+  // behind the first bytes of it.
+  const bool reads = transport_->tls() && stream_->is_body_read() && transport_->input().empty();
+  if (!watched) {
+    transport_->want_input(false);
+  } else if (transport_->is_peer_done()) {
+    on_peer_done();
+  } else if (reads) {
+    transport_->want_input(true);
+  }
+}
+
+void Http1Connection::on_peer_done() {
+  if (state_ == State::kServing && stream_->is_held()) {
+    stream_->on_gone(make_error(Reason::kClientGone, "the client left while it waited"));
+  }
 }
 
 void Http1Connection::on_failed(const Error& error) {

@@ -36,9 +36,10 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   const ClientFacts& facts() const { return facts_; }
   bool may_keep_alive() const;
   void become_tunnel();
-  void await_body();                  // the stream waits for input: its pace counts
-  void took_body(std::size_t bytes);  // so much of it came
-  void abort();                       // the stream was reset
+  void await_body();                   // the stream waits for input: its pace counts
+  void took_body(std::size_t bytes);   // so much of it came
+  void abort();                        // the stream was reset
+  void watch_departure(bool watched);  // the stream is held: the end of input is the client's leaving
 
  private:
   enum class State : std::uint8_t { kHead, kServing, kLingering, kOver };
@@ -49,6 +50,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void on_blocked() override;
   void on_shut_down() override;
   void on_failed(const Error& error) override;
+  void on_peer_done() override;
   void on_timer() override;
 
   void advance();

@@ -29,7 +29,7 @@ void Http1Stream::end() {
   set_gone_listener(nullptr);
   bytes_in_ = bytes_out_ = 0;
   status_ = 0;
-  finished_ = keep_alive_ = is_tunnel_ = continue_sent_ = reading_ = sends_body_ = false;
+  finished_ = keep_alive_ = is_tunnel_ = is_held_ = continue_sent_ = reading_ = sends_body_ = false;
 }
 
 const ClientFacts& Http1Stream::client() const {
@@ -117,6 +117,12 @@ void Http1Stream::send_continue_if_awaited() {
   if (!head_.expects_continue || continue_sent_ || is_head_sent()) return;
   continue_sent_ = true;
   connection_->transport().write(hybridge::as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+void Http1Stream::set_held(bool held) {
+  if (gone_ || is_held_ == held) return;
+  is_held_ = held;
+  connection_->watch_departure(held);
 }
 
 void Http1Stream::write_informational(const http::ResponseHead& head) {

@@ -29,6 +29,7 @@ class Http1Stream final : public Stream, public Buried {
   void write_head(const http::ResponseHead& head) override;
   void finish() override;
   void reset(Reason reason) override;
+  void set_held(bool held) override;
   int status() const override { return status_; }
   bool is_gone() const override { return gone_.has_value(); }
   bool is_body_read() const override { return decoder_.is_done(); }
@@ -40,6 +41,7 @@ class Http1Stream final : public Stream, public Buried {
   bool is_tunnel() const { return is_tunnel_; }
   bool keeps_alive() const { return keep_alive_; }
   bool is_reading() const { return reading_; }  // somebody waits for input
+  bool is_held() const { return is_held_; }
   void on_input() { resume_reader(); }
   void on_writable() { resume_writer(); }
   void on_gone(const Error& error);    // every wait ends
@@ -68,6 +70,7 @@ class Http1Stream final : public Stream, public Buried {
   bool finished_ = false;
   bool keep_alive_ = false;
   bool is_tunnel_ = false;
+  bool is_held_ = false;
   bool continue_sent_ = false;
   bool reading_ = false;
   bool sends_body_ = false;

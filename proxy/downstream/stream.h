@@ -83,6 +83,12 @@ class Stream {
   // connection, HTTP/2 the stream.
   virtual void reset(Reason reason) = 0;
 
+  // The request waits because its site is held: meanwhile a client that has said it sends no more (FIN, close_notify)
+  // has left, too, which may be so at once: ask is_gone(). Nothing of the request's body is taken.
+  virtual void set_held(bool) {}
+  // Of the request's body, received but not read: what waiting costs beyond the head. Bytes.
+  virtual std::size_t buffered_bytes() const { return 0; }
+
   virtual int status() const = 0;  // of the final head that was written; 0: none yet
   bool is_head_sent() const { return status() != 0; }
   virtual bool is_gone() const = 0;             // the client has left (reset, hang-up); a half-close is not leaving

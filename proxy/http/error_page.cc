@@ -26,6 +26,11 @@ std::string_view page_of(int status, Reason reason) {
       return "suspended_saas";
     case Reason::kDeactivated:
       return "deactivated";
+    case Reason::kHoldDeadline:
+    case Reason::kHoldFull:
+    case Reason::kHoldPaged:
+    case Reason::kHoldRefused:
+      return "maintenance";
     default:
       break;
   }
@@ -164,6 +169,7 @@ int status_of(Reason reason) {
     case Reason::kOk:
     case Reason::kOwnPage:
     case Reason::kOwnApi:
+    case Reason::kHoldPong:
       return 200;
     case Reason::kAcmeRedirect:
       return 301;
@@ -214,6 +220,7 @@ int status_of(Reason reason) {
       return 431;
     case Reason::kInternal:
     case Reason::kIo:
+    case Reason::kRecalled:
       return 500;
     case Reason::kUpstreamUnresolved:
     case Reason::kUpstreamConnectFailed:
@@ -231,11 +238,16 @@ int status_of(Reason reason) {
     case Reason::kShortOfMemory:
     case Reason::kShortOfDescriptors:
     case Reason::kServerBusy:
+    case Reason::kHoldDeadline:
+    case Reason::kHoldFull:
+    case Reason::kHoldPaged:
+    case Reason::kHoldRefused:
     case Reason::kShuttingDown:
       return 503;
     case Reason::kUpstreamConnectTimeout:
     case Reason::kUpstreamHeadTimeout:
     case Reason::kUpstreamIdle:
+    case Reason::kHoldCut:
       return 504;
     case Reason::kVersionNotSupported:
       return 505;

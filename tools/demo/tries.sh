@@ -11,8 +11,8 @@ define_lines() {
   acme=$(site acme.demo.localhost)
   line_seen="curl -i --cacert $ca $acme/seen"
   line_domain="curl --cacert $ca $(site erp.acme.localhost)/api/method/ping"
-  line_redirect="curl -i 'http://acme.demo.localhost:$http_port/app?page=1'"
-  line_suspended="curl -i --cacert $ca -H 'Accept: text/html' $(site late.demo.localhost)/"
+  line_hold="curl -X POST -H 'Authorization: Bearer $token' -d '{\"id\": \"demo\", \"scope\": {\"site\": \"acme.demo.localhost\"}, \"reason\": \"update\"}' '$admin_url/v1/holds?wait=drained'"
+  line_release="curl -X POST -H 'Authorization: Bearer $token' $admin_url/v1/holds/demo/release"
   line_upload="curl --cacert $ca -T $directory/upload.bin $acme/files/ && curl -s --cacert $ca $acme/files/upload.bin | cmp - $directory/upload.bin && echo same"
 }
 
@@ -38,12 +38,13 @@ Lines to try:
       what the customer's server saw of it, and what the client is told
   $line_domain
       a call of the site's API under a domain of the customer's own
-  $line_redirect
-      port 80 sends everybody to https
-  $line_suspended
-      a suspended site
   $line_upload
       an upload, fetched again and compared
+  $line_hold
+      a hold begins: nothing of the site is under way any more, and what comes waits. Keep the first page open in a
+      browser meanwhile: it asks its server every second, and shows what it is told
+  $line_release
+      and ends: those who waited go on, in their order, and nobody has seen an error
 
 Ctrl-C ends it and removes what it made.
 END
@@ -86,9 +87,18 @@ try_the_lines() {
     '^X-Forwarded-For: 127\.0\.0\.1$' '^X-Forwarded-Proto: https$' '^X-Client-Port: [0-9]+$' \
     "^X-Forwarded-Host: acme\\.demo\\.localhost:$https_port\$" '^traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-'
   try "a customer's own domain" "$line_domain" '^\{"message":"pong"\}$'
-  try 'http goes to https' "$line_redirect" '^HTTP/1\.1 308 ' '^Location: https://acme\.demo\.localhost/app\?page=1$'
-  try 'a suspended site' "$line_suspended" '^HTTP/1\.1 402 ' '^X-Hybridge-Reason: suspended$' '^Content-Type: text/html'
   try 'an upload, fetched again' "$line_upload" '^same$'
+  try 'a hold begins' "$line_hold" '"state":"holding"' '"drained":true' '"clean":true'
+  # A page that is open meanwhile: its request waits, and is answered by the site when the hold has ended.
+  curl -sSi --cacert "$ca" "$(site acme.demo.localhost)/seen" >"$directory/waited" 2>&1 &
+  local waiting=$!
+  try 'its requests wait' \
+    "for i in \$(seq 100); do $hybridge holds -c $config | grep -q ' 1 held' && break; sleep 0.1; done; $hybridge holds -c $config; cat $directory/waited" \
+    '^demo +holding +acme\.demo\.localhost, 1 held' '!HTTP/1\.1'
+  try 'others do not notice' "curl -sSi --cacert $ca $(site globex.demo.localhost)/seen" '^HTTP/1\.1 200 '
+  try 'and ends' "$line_release" '"state":"ended"' '"outcome":"released"' '"released":1'
+  wait "$waiting" || true
+  try 'nobody has seen an error' "cat $directory/waited" '^HTTP/1\.1 200 ' '^GET /seen HTTP/1\.1$'
 }
 
 try_the_ways_of_a_host() {
@@ -101,6 +111,10 @@ try_the_ways_of_a_host() {
     '^HTTP/1\.1 200 ' 'TLS: TLSv1\.3, SNI: f2\.customer\.localhost,'
   try 'a host that is sent elsewhere' "$get '$(site www.acme.localhost)/a?b=c'" \
     '^HTTP/1\.1 308 ' '^Location: https://erp\.acme\.localhost/a\?b=c$'
+  try 'http goes to https' "curl -sSi 'http://acme.demo.localhost:$http_port/app?page=1'" \
+    '^HTTP/1\.1 308 ' '^Location: https://acme\.demo\.localhost/app\?page=1$'
+  try 'a suspended site' "$get -H 'Accept: text/html' $(site late.demo.localhost)/" \
+    '^HTTP/1\.1 402 ' '^X-Hybridge-Reason: suspended$' '^Content-Type: text/html'
   try 'a host that nobody has' "$get $(site nobody.demo.localhost)/" \
     '^HTTP/1\.1 307 ' '^Location: https://demo\.localhost/dashboard/#/sites/new\?domain=nobody\.demo\.localhost$'
   try 'a deactivated site' "$get $(site closed.demo.localhost)/" '^HTTP/1\.1 503 ' '^X-Hybridge-Reason: deactivated$'

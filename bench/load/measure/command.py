@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from measure import change, loads, machine, report, scale
+from measure import change, holds, loads, machine, report, scale
 from measure.generator import Generator
 from measure.peers import Hybridge
 from measure.processes import Failure, Precedence, processors, raise_descriptor_limit
@@ -17,7 +17,7 @@ from measure.world import World
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = ROOT / "build" / "release"
-SCENARIOS = (*loads.SCENARIOS, *change.SCENARIOS, *scale.SCENARIOS)
+SCENARIOS = (*loads.SCENARIOS, *change.SCENARIOS, *scale.SCENARIOS, *holds.SCENARIOS)
 
 
 def options_of(argv: list[str] | None) -> argparse.Namespace:
@@ -30,6 +30,7 @@ def options_of(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="the tables of bench/README.md")
     parser.add_argument("--quick", action="store_true", help="one short round: to see that all of it works")
     parser.add_argument("--idle", type=int, default=10_000, help="connections of `idle` (10,000)")
+    parser.add_argument("--held", type=int, default=20_000, help="requests of `holds`; a quarter with TLS (20,000)")
     parser.add_argument("--hosts", type=int, default=100_000, help="of `hosts`, for Hybridge (100,000)")
     parser.add_argument("--peer-hosts", type=int, default=2_000, help="of `hosts`, for nginx and HAProxy (2,000)")
     parser.add_argument("--changes", type=int, default=10, help="of `change`, at each number of hosts (10; nginx half of it)")
@@ -48,6 +49,7 @@ def options_of(argv: list[str] | None) -> argparse.Namespace:
     if options.quick:
         options.rounds, options.seconds = 1, 0.5
         options.idle, options.hosts, options.peer_hosts, options.changes = 500, 1_000, 200, 2
+        options.held = 400
         options.change_hosts, options.change_peer_hosts = [1, 1_000], [1, 100]
     return options
 
