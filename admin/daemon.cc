@@ -318,6 +318,7 @@ void Daemon::end() {
   api_.reset();
   if (publishing_) publishing_->stop();
   holds_.reset();
+  in_band_.reset();
   publishing_.reset();
   predecessor_.reset();
   successor_.reset();

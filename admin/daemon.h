@@ -22,6 +22,7 @@
 #include "admin/hold_registry.h"
 #include "admin/hold_store.h"
 #include "admin/housekeeping.h"
+#include "admin/in_band_claims.h"
 #include "admin/predecessor.h"
 #include "admin/publisher.h"
 #include "admin/quarantine.h"
@@ -129,6 +130,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer, p
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<HoldStore> hold_store_;
+  std::unique_ptr<InBandClaims> in_band_;
   std::unique_ptr<HoldRegistry> holds_;
   std::unique_ptr<AdminApi> api_;
   std::unique_ptr<OwnApi> own_api_;

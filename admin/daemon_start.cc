@@ -177,7 +177,15 @@ Result<void> Daemon::open_holds() {
       .again_after = config_->holds.guard.again_after,
   });
   holds_->add_listener(static_cast<HoldRegistry::Listener&>(*this));
-  return holds_->restore();
+  in_band_ = std::make_unique<InBandClaims>(
+      *holds_, InBandClaims::Workers{
+                   .resume = [this](const std::string& site) { edge_->resume_in_band(site); },
+                   .ended = [this](const std::string& site, bool gives_up) { edge_->in_band_ended(site, gives_up); },
+               });
+  if (auto restored = holds_->restore(); !restored) return restored;
+  in_band_->resume();
+  edge_->set_maintenance(*in_band_);
+  return {};
 }
 
 Result<void> Daemon::make_api(const LoadedState& state) {

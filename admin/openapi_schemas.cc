@@ -26,7 +26,8 @@ const std::string_view kOpenApiSchemas = R"json(
   "type": "object", "required": ["server"],
   "properties": {
     "server": {"type": "string"},
-    "status": {"enum": ["active", "suspended", "suspended_saas", "deactivated"], "default": "active"}}},
+    "status": {"enum": ["active", "suspended", "suspended_saas", "deactivated"], "default": "active"},
+    "in_band": {"type": "boolean", "default": true}}},
 "Host": {
   "type": "object",
   "description": "The redirect wins while it is there; of a wildcard {} any site below it by its own name",

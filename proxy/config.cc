@@ -237,6 +237,7 @@ void read_holds(ConfigSection& section, Config::Holds& holds) {
     max_wait.duration("api", holds.max_wait.api, kWait);
   });
   section.boolean("in_band", holds.in_band);
+  section.size("replay", holds.replay, {0, 16 * Config::kMiB});
   section.choice<Config::Monitors>("monitors", holds.monitors,
                                    {{"pass", Config::Monitors::kPass}, {"synthetic", Config::Monitors::kSynthetic}});
   read_hold_classes(section, holds);

@@ -183,6 +183,7 @@ struct Config {
     std::uint32_t reserve = 50;
     MaxWait max_wait;
     bool in_band = true;
+    std::uint64_t replay = 64 * kKiB;  // of a request's body, kept until its answer has come
     Monitors monitors = Monitors::kPass;
     std::vector<HoldClassRule> classes = default_hold_classes();
     std::vector<Network> preview;  // clients that a closed gate lets through

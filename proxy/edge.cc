@@ -92,6 +92,9 @@ Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
   for (std::size_t index = 0; index < workers; ++index) {
     workers_.push_back(std::make_unique<Worker>(of_workers, index, standing_));
   }
+  std::vector<Worker*> peers;
+  for (const auto& worker : workers_) peers.push_back(worker.get());
+  for (const auto& worker : workers_) worker->set_peers(peers);
   stalls_.resize(workers);
 }
 
@@ -307,6 +310,22 @@ void Edge::close_idle() {
 void Edge::drain(std::function<void()> all_gone) {
   retire(std::move(all_gone));
   close_idle();
+}
+
+InBand& Edge::in_band_of(const std::string& site) {
+  return workers_[InBand::owner_of(site, workers_.size())]->in_band();
+}
+
+void Edge::set_maintenance(MaintenanceObserver& observer) {
+  post_to_all([&observer](Worker& worker) { worker.in_band().set_observer(observer); });
+}
+
+void Edge::resume_in_band(const std::string& site) {
+  in_band_of(site).post_here([site](InBand& there) { there.resume(site); });
+}
+
+void Edge::in_band_ended(const std::string& site, bool gives_up) {
+  in_band_of(site).post_here([site, gives_up](InBand& there) { there.ended(site, gives_up); });
 }
 
 void Edge::close_tunnels() {

@@ -73,6 +73,12 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   std::optional<Counts> counts(std::string_view id) const override;
   const HoldPool& holds() const { return holds_; }
 
+  // Who keeps windows; at any time, for as long as the workers run.
+  void set_maintenance(MaintenanceObserver& observer);
+  // Of a site whose window was begun in-band. Any thread.
+  void resume_in_band(const std::string& site);                // after a start: it was there
+  void in_band_ended(const std::string& site, bool gives_up);  // not by the site's word: MaintenanceDetector::ended()
+
   // Begins the end: listeners close, each connection ends with its next answer. `all_gone` is called, once and on a
   // worker's thread, when the last one has ended.
   void retire(std::function<void()> all_gone);
@@ -107,6 +113,7 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   void on_failed(const HoldWindow& window, std::uint64_t epoch) override;
 
   Result<Address> listen(const Address& address, bool is_https, ListeningSockets& inherited);
+  InBand& in_band_of(const std::string& site);
   void post_to_all(const std::function<void(Worker&)>& work, std::function<void()> all_done = {});
 
   Standing standing_;

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/http/characters.h"
 #include "proxy/http/normal_path.h"
@@ -80,6 +81,7 @@ Exchange::Exchange(Worker& its_worker, Stream& its_stream, const Entrance& its_e
       stream(its_stream),
       entrance(its_entrance),
       snapshot(its_worker.snapshot()),
+      replay(its_worker.replay_memory()),
       gate_entry(*this),
       client_ip_(its_stream.client().peer_ip),
       scheme_(its_entrance.is_https ? "https" : "http") {
@@ -143,6 +145,10 @@ void Exchange::look_again() {
   route = {};
   ruled = {};
   snapshot = worker.snapshot();
+}
+
+bool Exchange::may_go_again() {
+  return std::exchange(waited_when_stopped_, timings.hold) < timings.hold;
 }
 
 ExchangeRecord Exchange::record(TimePoint now) {

@@ -18,6 +18,7 @@
 #include "proxy/exchange_record.h"
 #include "proxy/gate.h"
 #include "proxy/http/forwarded.h"
+#include "proxy/replay_buffer.h"
 #include "routing/snapshot.h"
 
 namespace hybridge {
@@ -85,6 +86,9 @@ class Exchange {
   boost::static_string<64> hold_id;    // of the window that held it last
   std::chrono::seconds retry_after{};  // what it is told if it must come again
   ExchangeRecord::Timings timings;
+  ReplayBuffer replay;  // its body, while it may have to be sent again
+  // Whether it may, once more, after its site stopped it: the first time, and whenever it has waited since.
+  bool may_go_again();
 
   GateEntry gate_entry;
 
@@ -97,6 +101,8 @@ class Exchange {
  private:
   void believe_proxy();
   void begin_trace();
+
+  std::int64_t waited_when_stopped_ = -2;  // timings.hold by then; less than any: it never was
 
   std::array<char, 32> request_id_;
   std::array<char, 55> traceparent_;

@@ -8,6 +8,7 @@
 #include "proxy/http/forwarded.h"
 #include "proxy/http/normal_path.h"
 #include "proxy/http/websocket.h"
+#include "proxy/stopped_request.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream/lease.h"
 #include "proxy/upstream/server.h"
@@ -36,9 +37,12 @@ class Departure final : public Stream::GoneListener, public GateEntry::Interrupt
 
   void awaits(LeaseRequest* request) { request_ = request; }
   void awaits(UpstreamConnection* connection) { connection_ = connection; }
+  void awaits(InBand::Question* question) { question_ = question; }
 
   void on_client_gone() override {
-    if (request_) {
+    if (question_) {
+      question_->cancel();
+    } else if (request_) {
       request_->cancel();
     } else if (connection_ && !outlives_client(*connection_)) {
       connection_->abort(make_error(Reason::kClientGone, "the client left"));
@@ -62,6 +66,7 @@ class Departure final : public Stream::GoneListener, public GateEntry::Interrupt
   GateEntry& entry_;
   LeaseRequest* request_ = nullptr;
   UpstreamConnection* connection_ = nullptr;
+  InBand::Question* question_ = nullptr;
 };
 
 // A server's endpoints may be several processes that know nothing of each other's sessions: what socket.io keeps
@@ -88,17 +93,31 @@ void send_head(Exchange& exchange, UpstreamConnection& upstream) {
   if (!request.framing.has_body()) upstream.finish_body();
 }
 
-Task<void> pump_up(Stream& stream, UpstreamConnection& upstream) {
+// The body that was sent once and is sent again.
+Task<void> send_kept_body(const ReplayBuffer& kept, UpstreamConnection& upstream) {
+  const auto written = co_await upstream.write_body(kept.bytes());
+  if (written) upstream.finish_body();
+}
+
+Task<void> pump_up(Exchange& exchange, UpstreamConnection& upstream) {
+  auto& kept = exchange.replay;
+  if (kept.is_whole()) {
+    co_await send_kept_body(kept, upstream);
+    co_return;
+  }
+  kept.start(exchange.request().framing, is_watched(exchange) ? exchange.worker.config().holds.replay : 0);
   for (;;) {
-    const auto piece = co_await stream.read_body();
+    const auto piece = co_await exchange.stream.read_body();
     if (!piece) {
       upstream.abort(piece.error());
       co_return;
     }
     if (piece->empty()) {
+      kept.complete();
       upstream.finish_body();
       co_return;
     }
+    kept.append(*piece);
     const auto written = co_await upstream.write_body(*piece);
     // Not the end of the story: a server that refuses an upload may have answered before it closed.
     if (!written) co_return;
@@ -175,6 +194,24 @@ bool is_offered(const http::RequestHead& request, const http::ResponseHead& head
   return chosen && http::list_contains(request.upgrade, chosen->value);
 }
 
+// A 503 may be a site's word that it is in maintenance.
+Task<Result<void>> settle_503(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head,
+                              Departure& departure) {
+  StoppedRequest stopped;
+  departure.awaits(&stopped.question);
+  const auto looked = co_await look_into(exchange, upstream, head, stopped);
+  departure.awaits(static_cast<InBand::Question*>(nullptr));
+  if (!looked) co_return looked.error();
+  if (exchange.stream.is_gone()) co_return make_error(Reason::kClientGone, "the client left before the answer");
+  if (stopped.goes_again) co_return make_error(Reason::kRecalled);
+  exchange.replay.drop();
+  exchange.stream.write_head(rewrite(exchange, head));
+  const auto written = co_await exchange.stream.write_body(as_bytes(stopped.taken));
+  if (!written) co_return written.error();
+  auto outcome = co_await relay_body(exchange, upstream, departure);
+  co_return outcome;
+}
+
 Task<Result<void>> switch_protocols(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head) {
   exchange.stream.write_head(rewrite(exchange, head));
   exchange.worker.counters().request_upgraded();
@@ -185,8 +222,7 @@ Task<Result<void>> switch_protocols(Exchange& exchange, UpstreamConnection& upst
   co_return Result<void>{};
 }
 
-Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, const Departure& departure,
-                           TimePoint sent) {
+Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, Departure& departure, TimePoint sent) {
   auto& stream = exchange.stream;
   const http::ResponseHead* head = nullptr;
   do {
@@ -221,6 +257,11 @@ Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, con
     co_await discard(exchange, upstream);
     co_return make_error(Reason::kClientGone, "the client left before the answer");
   }
+  if (head->status == 503 && is_watched(exchange)) {
+    auto outcome = co_await settle_503(exchange, upstream, *head, departure);
+    co_return outcome;
+  }
+  exchange.replay.drop();
   if (is_replaced_by_page(head->status) && http::wants_html(exchange.request())) {
     const bool is_small = head->framing.kind == http::Framing::Kind::kLength && head->framing.length <= kDiscarded;
     if (is_small) co_await discard(exchange, upstream);
@@ -237,7 +278,7 @@ Task<Result<void>> attempt(Exchange& exchange, UpstreamConnection& upstream, Dep
   exchange.gate_entry.sent();
   send_head(exchange, upstream);
   Sibling upload;
-  if (exchange.request().framing.has_body()) upload.start(pump_up(exchange.stream, upstream));
+  if (exchange.request().framing.has_body()) upload.start(pump_up(exchange, upstream));
   auto outcome = co_await receive(exchange, upstream, departure, sent);
   if (upload.is_running()) {
     // The answer is complete (or there will be none) while the body is still coming: it is not wanted any more.

@@ -136,6 +136,9 @@ Worker::Worker(Shared shared, std::size_t index, Standing standing)
       http_(*this, http_entrance(config())),
       hold_classes_(standing_.config),
       gates_(*this, shared_.holds, index),
+      replay_memory_({.charge = [&holds = shared_.holds](std::size_t bytes) { return holds.charge(bytes); },
+                      .refund = [&holds = shared_.holds](std::size_t bytes) { holds.refund(bytes); }}),
+      in_band_(*this, index),
       upstreams_(std::make_unique<Upstreams>(loop_, upstream_settings(config(), shared.workers), shared.resolver,
                                              client_tls_, static_cast<UpstreamObserver*>(this))) {
   set_snapshot(std::make_shared<const Snapshot>());
@@ -143,6 +146,7 @@ Worker::Worker(Shared shared, std::size_t index, Standing standing)
 }
 
 Worker::~Worker() {
+  in_band_.close();
   upstreams_.reset();
   loop_.destroy_buried();
 }

@@ -26,8 +26,10 @@
 #include "proxy/hold_class.h"
 #include "proxy/hold_pool.h"
 #include "proxy/http/error_page.h"
+#include "proxy/in_band.h"
 #include "proxy/rate_limits.h"
 #include "proxy/recent_requests.h"
+#include "proxy/replay_buffer.h"
 #include "proxy/upstream/upstream_tls.h"
 #include "proxy/upstream/upstreams.h"
 #include "routing/rule_matcher.h"
@@ -70,6 +72,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   // Takes the descriptors of Acceptor::listen().
   // Returns the address it is bound to. `is_behind_proxy`: clients come by a balancer that speaks the PROXY protocol.
   Address listen(int descriptor, bool is_https, bool is_behind_proxy);
+  void set_peers(std::vector<Worker*> peers) { peers_ = std::move(peers); }  // all workers, by index; before run()
   void open_listeners();
   void set_own_api(OwnApi* api) { own_api_ = api; }
 
@@ -106,6 +109,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   Gates& gates() { return gates_; }
   HoldPool& holds() { return shared_.holds; }
   HoldClasses& hold_classes() { return hold_classes_; }
+  InBand& in_band() { return in_band_; }
+  ReplayMemory& replay_memory() { return replay_memory_; }
+  const std::vector<Worker*>& peers() const { return peers_; }
 
   std::uint64_t random() { return random_(); }  // for names of requests; not for secrets
   std::string_view http_date();                 // IMF-fixdate of this second
@@ -176,6 +182,9 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
 
   HoldClasses hold_classes_;
   Gates gates_;
+  std::vector<Worker*> peers_;
+  ReplayMemory replay_memory_;
+  InBand in_band_;
 
   std::string scratch_;
   std::string origin_scratch_;

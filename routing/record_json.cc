@@ -162,7 +162,7 @@ std::optional<Site> read_site(const json::value& value, const std::string& path,
   const auto before = faults.count();
   const auto* object = take_object(value, path, faults);
   if (!object) return std::nullopt;
-  refuse_unknown_keys(*object, {"server", "status"}, path, faults);
+  refuse_unknown_keys(*object, {"server", "status", "in_band"}, path, faults);
   Site site;
   require(*object, "server", "the name of the server it lives on", path, faults);
   site.server = take_name(*object, "server", normalize_endpoint_address, path, faults);
@@ -175,6 +175,7 @@ std::optional<Site> read_site(const json::value& value, const std::string& path,
                  in_quotes(*text) + " is none of active, suspended, suspended_saas, deactivated");
     }
   }
+  site.in_band = take_bool(*object, "in_band", path, faults);
   if (faults.count() != before) return std::nullopt;
   return site;
 }
@@ -204,7 +205,9 @@ std::string write_server(const Server& server) {
 
 // Names in the table need no escapes.
 std::string write_site(const Site& site) {
-  std::string out = R"({"server":")" + site.server + '"';
+  std::string out = "{";
+  if (site.in_band) out.append(R"("in_band":)").append(*site.in_band ? "true," : "false,");
+  out.append(R"("server":")").append(site.server) += '"';
   if (site.says_status || site.status != SiteStatus::kActive) {
     out.append(R"(,"status":")").append(to_string(site.status)) += '"';
   }

@@ -95,6 +95,7 @@ void Snapshot::enter_site(Route& route, std::string_view name, const SiteEntry& 
   }
   route.kind = Route::Kind::kSite;
   route.status = entry.status;
+  route.in_band = entry.in_band.value_or(true);
   route.server_ = &slot.server;
 }
 
@@ -113,7 +114,7 @@ std::shared_ptr<const Server> Snapshot::server(std::string_view name) const {
 }
 
 Site Snapshot::to_site(const SiteEntry& entry) const {
-  return {(*servers_)[entry.slot].name, entry.status, entry.says_status};
+  return {(*servers_)[entry.slot].name, entry.status, entry.says_status, entry.in_band};
 }
 
 std::optional<Site> Snapshot::site(std::string_view name) const {
@@ -269,7 +270,7 @@ void Snapshot::Builder::erase_server(std::string_view name) {
 
 void Snapshot::Builder::set_site(std::string name, const Site& site) {
   const auto slot = slot_of(site.server);
-  opened(sites_, snapshot_.sites_).set(std::move(name), {slot, site.status, site.says_status});
+  opened(sites_, snapshot_.sites_).set(std::move(name), {slot, site.status, site.says_status, site.in_band});
 }
 
 void Snapshot::Builder::erase_site(std::string_view name) {

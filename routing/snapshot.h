@@ -64,6 +64,9 @@ struct Site {
   std::string server;
   SiteStatus status = SiteStatus::kActive;
   bool says_status = false;  // the document gave the status, though it is the default
+  // Whether the site's own word that it is in maintenance has its requests held; nothing: the document did not say,
+  // yes.
+  std::optional<bool> in_band = std::nullopt;
 
   friend bool operator==(const Site&, const Site&) = default;
 };
@@ -96,6 +99,7 @@ struct Route {
   Why why = Why::kNoSuchHost;
   SiteStatus status = SiteStatus::kActive;  // of kSite; the server is there whatever it is
   bool code_server = false;                 // of kSite
+  bool in_band = true;                      // of kSite
   std::string_view site;                    // of kSite and kServerMissing, kSiteMissing
   std::string_view redirect;                // of kRedirect: the host to go to
   std::string_view wildcard;                // the part after `*.` of the wildcard that matched; "": none did
@@ -171,6 +175,7 @@ class Snapshot {
     std::uint32_t slot = 0;
     SiteStatus status = SiteStatus::kActive;
     bool says_status = false;
+    std::optional<bool> in_band = std::nullopt;
   };
   struct Wildcard {
     std::string_view suffix;

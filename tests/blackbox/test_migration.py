@@ -13,6 +13,7 @@ from harness.customer.server import CustomerServer
 from harness.migration import NEIGHBOUR, SITE, Migration
 from harness.neighbour import Neighbour
 from harness.tls_client import client_context
+from harness.waiting import SLOWNESS, wait_until
 
 
 class Nobody:
@@ -28,6 +29,50 @@ class Nobody:
         pass
 
     wait_until_held = end = begin
+
+
+class InBand:
+    """Trigger A: nobody tells the edge anything; the site's own 503s do."""
+
+    config = {}
+    is_held = True
+
+    def __init__(self, edge):
+        self.edge = edge
+
+    def windows(self) -> list[dict]:
+        answer = self.edge.admin("GET", "/v1/holds")
+        assert answer.status == 200, answer
+        return answer.json["holds"]
+
+    def begin(self) -> None:
+        pass
+
+    def wait_until_held(self) -> None:
+        """Stopped requests bring the window about, whoever sends them."""
+        window = wait_until(lambda: next(iter(self.windows()), None), "a window that the site itself began", 30 * SLOWNESS)
+        assert window["scope"] == {"site": SITE} and window["state"] in ("draining", "holding"), window
+
+    def end(self) -> None:
+        wait_until(lambda: not self.windows(), "the end of the window", 60 * SLOWNESS)
+
+
+class Explicit(InBand):
+    """Trigger C: a window by the API, around the work."""
+
+    def begin(self) -> None:
+        begun = self.edge.admin(
+            "POST", "/v1/holds?wait=drained", {"id": "migration", "scope": {"site": SITE}, "reason": "moves"}
+        )
+        assert begun.status == 200 and begun.json["drained"], begun
+
+    def wait_until_held(self) -> None:
+        assert [window["state"] for window in self.windows()] == ["holding"]
+
+    def end(self) -> None:
+        released = self.edge.admin("POST", "/v1/holds/migration/release", {})
+        assert released.status == 200, released
+        super().end()
 
 
 @pytest.fixture
@@ -79,3 +124,29 @@ def test_without_a_hold_users_see_the_migration(migrate):
     seen = {act.outcome for act in migration.crowd.errors()}
     assert {503, 404, 502} <= seen, summary(migration.crowd.errors())
     assert_writes_are_sound(migration)
+
+
+def assert_nobody_noticed(migration: Migration) -> None:
+    assert_writes_are_sound(migration)
+    assert migration.ghosts() == []
+    assert len(migration.waited()) >= 20, "requests came while the site was held, and were served after it"
+    assert migration.neighbour.faults == []
+    assert migration.neighbour_verdict() == ""
+
+
+def test_a_site_that_says_itself_that_it_is_stopped(migrate):
+    migration = migrate(InBand)
+    # A body beyond the replay buffer that was under way when the site stopped gets the site's own word, unread.
+    stopped = [act for act in migration.crowd.errors() if act.kind == "large_upload" and act.is_stopped]
+    assert all(act.began < migration.held for act in stopped), stopped
+    executed = {identity for identity, _ in migration.executed()}
+    assert not executed & {act.id for act in stopped}
+    others = [act for act in migration.crowd.errors() if act not in stopped]
+    assert others == [], summary(others)
+    assert_nobody_noticed(migration)
+
+
+def test_a_hold_around_the_work(migrate):
+    migration = migrate(Explicit)
+    assert migration.crowd.errors() == [], summary(migration.crowd.errors())
+    assert_nobody_noticed(migration)

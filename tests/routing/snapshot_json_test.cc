@@ -72,6 +72,21 @@ TEST(SnapshotJson, ServersMadeByOtherMeansAreWrittenInFull) {
             R"("limits":{"connections":1,"waiting":2},"tls":{"ca":"PEM","mode":"verify","name":"x.test"}})");
 }
 
+TEST(SnapshotJson, KeepsWhatASiteSaysOfBeingHeldByItsOwnWord) {
+  constexpr std::string_view kDocument =
+      R"({"servers":{"f1":{"endpoints":[{"address":"203.0.113.7","port":80}]}},"sites":{"a.test":{"server":"f1"},)"
+      R"("b.test":{"in_band":false,"server":"f1"},"c.test":{"in_band":true,"server":"f1"}}})";
+  const auto snapshot = read_snapshot(kDocument).snapshot;
+  EXPECT_TRUE(snapshot.find("a.test").in_band);
+  EXPECT_FALSE(snapshot.find("b.test").in_band);
+  EXPECT_TRUE(snapshot.find("c.test").in_band);
+  EXPECT_EQ(write_site(*snapshot.site("a.test")), R"({"server":"f1"})");
+  EXPECT_EQ(write_site(*snapshot.site("b.test")), R"({"in_band":false,"server":"f1"})");
+  EXPECT_EQ(write_site(*snapshot.site("c.test")), R"({"in_band":true,"server":"f1"})");
+  EXPECT_EQ(faults_of(R"({"sites":{"a.test":{"server":"f1","in_band":"no"}}})"),
+            "sites[\"a.test\"].in_band: must be true or false\n");
+}
+
 TEST(SnapshotJson, BringsNamesIntoTheirNormalSpelling) {
   const auto snapshot = read_snapshot(R"({"servers":{"F1.Example.com":{"endpoints":[{"address":"[2001:DB8::1]"}]}},
       "sites":{"Acme.Example.com.":{"server":"F1.example.COM"}},
@@ -94,7 +109,7 @@ TEST(SnapshotJson, ListsAllFaultsWithTheirPaths) {
             "[{\"address\":\"203.0.113.7\",\"port\":80}]\n"
             "servers[\"f 2\"]: \"f 2\" is not a host name or IP address: \" \" does not belong in it "
             "(letters, digits and hyphen between dots)\n"
-            "sites[\"acme.test\"].colour: is not a key here (known: server, status)\n"
+            "sites[\"acme.test\"].colour: is not a key here (known: server, status, in_band)\n"
             "sites[\"acme.test\"].server: must be a string\n"
             "sites[\"acme.test\"].status: \"Active\" is none of active, suspended, suspended_saas, deactivated\n"
             "sites[\"b.test\"].server: is missing: the name of the server it lives on\n"

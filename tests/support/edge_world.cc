@@ -41,6 +41,7 @@ EdgeWorld::EdgeWorld(Options options) {
   if (options.own_api) edge->set_own_api(*options.own_api);
   https = edge->https_addresses().front();
   http = edge->http_addresses().front();
+  if (options.maintenance) edge->set_maintenance(*options.maintenance);
   edge->start();
 }
 

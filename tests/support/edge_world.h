@@ -31,6 +31,7 @@ class EdgeWorld {
     std::function<void(Config&)> tune{};
     std::size_t workers = 1;
     OwnApi* own_api = nullptr;
+    MaintenanceObserver* maintenance = nullptr;  // who keeps windows that sites begin themselves
   };
   explicit EdgeWorld(Options options);
   EdgeWorld() : EdgeWorld(Options{}) {}
