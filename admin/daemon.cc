@@ -15,6 +15,7 @@
 #include "admin/hold_json.h"
 #include "admin/unix_time.h"
 #include "base/version.h"
+#include "routing/json_reader.h"
 
 namespace hybridge {
 
@@ -31,7 +32,8 @@ bool same_until_restart(const Config& now, const Config& next) {
          now.state_key == next.state_key && now.listen == next.listen && now.admin == next.admin &&
          now.access_log == next.access_log && now.audit == next.audit && now.tls == next.tls &&
          now.upstream.tls == next.upstream.tls && now.upstream.dns == next.upstream.dns &&
-         now.limits.memory == next.limits.memory && now.rate_limits.memory == next.rate_limits.memory;
+         now.upstream.health.check == next.upstream.health.check && now.limits.memory == next.limits.memory &&
+         now.rate_limits.memory == next.rate_limits.memory;
 }
 
 log::Level level_of(Config::LogLevel level) {
@@ -146,7 +148,7 @@ void Daemon::reload() {
   if (!same_until_restart(*config_, *config)) {
     log::warn(
         "workers, io, state_dir, state_key, listen, admin, access_log, audit, tls, upstream.tls, upstream.dns, "
-        "limits.memory and rate_limits.memory change at the next start only");
+        "upstream.health.check, limits.memory and rate_limits.memory change at the next start only");
   }
   auto next = std::make_shared<const Config>(std::move(*config));
   auto standing = make_standing(next);
@@ -175,6 +177,14 @@ StatusFacts Daemon::status() const {
   facts.quarantined = quarantine_.first(kQuarantinedTold);
   if (edge_->is_draining()) facts.not_ready = "draining";
   facts.pid = ::getpid();
+  if (prober_) {
+    for (const auto& [name, server] : prober_->states()) {
+      ++(server.is_up ? facts.servers_up : facts.servers_down_count);
+      if (server.is_up || facts.servers_down.size() == StatusFacts::kServersShown) continue;
+      const auto& why = server.endpoints.empty() ? std::string() : server.endpoints.front().fault;
+      facts.servers_down.push_back({name, server.since_ms, why});
+    }
+  }
   const std::lock_guard lock(config_mutex_);
   facts.upgrade = upgrade_;
   return facts;
@@ -220,6 +230,33 @@ void Daemon::on_published(std::uint64_t revision, Duration took) {
 void Daemon::on_written(const StoreWrite& write, bool live) {
   quarantine_.heal(write);
   tell(*events_, write.audit, live);
+}
+
+std::map<std::string, Metrics::Health> Daemon::health() const {
+  std::map<std::string, Metrics::Health> all;
+  if (!prober_) return all;
+  for (const auto& [name, server] : prober_->states()) {
+    auto& health = all[name];
+    health.is_up = server.is_up;
+    for (const auto& endpoint : server.endpoints) health.endpoints_down += endpoint.is_up ? 0 : 1;
+  }
+  return all;
+}
+
+void Daemon::on_server_health(const std::string& server, const HealthProber::ServerState& state) {
+  if (state.is_up) {
+    log::info("server {} answers again", server);
+  } else {
+    log::warn("server {} does not answer: {}", server, state.endpoints.front().fault);
+  }
+  std::string told = "{\"server\":";
+  append_json_string(told, server);
+  told += state.is_up ? ",\"up\":true}" : ",\"up\":false,\"why\":";
+  if (!state.is_up) {
+    append_json_string(told, state.endpoints.front().fault);
+    told += '}';
+  }
+  events_->add(EventKind::kHealth, std::move(told));
 }
 
 void Daemon::on_store_failed(const Error& error) {
@@ -296,6 +333,7 @@ void Daemon::on_handed_over(pid_t successor) {
 // because a request may be on its way, and is sent elsewhere with the answer.
 void Daemon::retire(pid_t successor) {
   is_retired_ = true;
+  if (prober_) prober_->stop();
   const auto bound = config_->shutdown_timeout;
   log::info("process {} has taken over; what is under way here has {} ms", successor, bound.count());
   edge_->retire([this] { boost::asio::post(control_, [this] { control_.stop(); }); });
@@ -312,6 +350,7 @@ void Daemon::end() {
   if (edge_) edge_->stop();
   if (predecessor_) predecessor_->stop();
   if (successor_) successor_->stop();
+  if (prober_) prober_->stop();
   // Whoever could still call somebody else goes before those it could call.
   if (publishing_) publishing_->stop();  // what it answers belongs to the APIs
   own_api_.reset();
@@ -325,6 +364,7 @@ void Daemon::end() {
   publisher_.reset();
   followed_.reset();
   loaders_.reset();
+  prober_.reset();
   resolver_.reset();
   admin_.reset();
   metrics_.reset();

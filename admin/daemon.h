@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -35,6 +36,7 @@
 #include "proxy/config.h"
 #include "proxy/default_certificate.h"
 #include "proxy/edge.h"
+#include "proxy/health_prober.h"
 #include "proxy/metrics.h"
 #include "proxy/own_host.h"
 #include "proxy/site_pace.h"
@@ -57,7 +59,10 @@ using MakeOwnApi = std::function<Result<std::unique_ptr<OwnApi>>(OwnApiSources)>
 // exit status: 0, or 1 with the reason on standard error.
 int run_daemon(const std::string& program, const std::string& config_path, const MakeOwnApi& make_own_api);
 
-class Daemon final : private Publisher::Observer, private Successor::Observer, private HoldRegistry::Listener {
+class Daemon final : private Publisher::Observer,
+                     private Successor::Observer,
+                     private HoldRegistry::Listener,
+                     private HealthProber::Observer {
  public:
   // `predecessor`: the process to take over from; nullptr: there is none.
   Daemon(std::vector<std::string> command, std::string config_path, Config config,
@@ -78,6 +83,8 @@ class Daemon final : private Publisher::Observer, private Successor::Observer, p
   Result<void> make_api(const LoadedState& state);
   Result<void> open_holds();
   HoldFigures hold_figures() const;
+  Result<void> make_prober();
+  std::map<std::string, Metrics::Health> health() const;
 
   void await_signal();
   void on_signal(int signal);
@@ -99,6 +106,8 @@ class Daemon final : private Publisher::Observer, private Successor::Observer, p
   void on_hold_changed(const HoldRecord& record, const std::string& action) override;
   void on_handed_over(pid_t successor) override;
   void on_handover_failed(const Error& why) override;
+  void on_server_health(const std::string& server, const HealthProber::ServerState& state) override;
+  void on_endpoints_down(const HealthProber::Down& down) override { edge_->publish(down); }
 
   const std::vector<std::string> command_;
   const std::string config_path_;
@@ -115,6 +124,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer, p
   std::unique_ptr<Store> store_;
   std::unique_ptr<StateReader> reader_;
   std::shared_ptr<TrustStore> trust_;
+  std::shared_ptr<const Certificate> client_certificate_;  // for servers that ask for one
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<CertificateCache> certificates_;
   std::unique_ptr<Executor> loaders_;     // of certificates at their first use
@@ -132,6 +142,7 @@ class Daemon final : private Publisher::Observer, private Successor::Observer, p
   std::unique_ptr<HoldStore> hold_store_;
   std::unique_ptr<InBandClaims> in_band_;
   std::unique_ptr<HoldRegistry> holds_;
+  std::unique_ptr<HealthProber> prober_;
   std::unique_ptr<AdminApi> api_;
   std::unique_ptr<OwnApi> own_api_;
   std::unique_ptr<AdminFront> admin_front_;

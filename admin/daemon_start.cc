@@ -64,6 +64,11 @@ Result<void> Daemon::make_edge() {
   auto trust = TrustStore::load(config_->upstream.tls.ca);
   if (!trust) return trust.error();
   trust_ = std::move(*trust);
+  if (const auto& files = config_->upstream.tls.certificate; !files.chain.empty()) {
+    auto certificate = load_certificate(files);
+    if (!certificate) return certificate.error();
+    client_certificate_ = std::move(*certificate);
+  }
   auto standing = make_standing(config_);
   if (!standing) return standing.error();
   certificate_stamp_ = DefaultCertificate::stamp(*config_);
@@ -78,10 +83,13 @@ Result<void> Daemon::make_edge() {
         quarantine_.add_certificate(name, error.detail);
       });
   resolver_ = std::make_unique<Resolver>(config_->upstream.dns.refresh);
-  edge_ = std::make_unique<Edge>(
-      std::move(*standing),
-      Edge::Shared{.resolver = *resolver_, .access_log = *access_log_, .certificates = *certificates_, .trust = trust_},
-      workers);
+  edge_ = std::make_unique<Edge>(std::move(*standing),
+                                 Edge::Shared{.resolver = *resolver_,
+                                              .access_log = *access_log_,
+                                              .certificates = *certificates_,
+                                              .trust = trust_,
+                                              .client_certificate = client_certificate_},
+                                 workers);
   admin_ = std::make_unique<AdminSide>(*config_);
   return {};
 }
@@ -143,6 +151,7 @@ Result<void> Daemon::start() {
     if (auto made = make_api(*state); !made) return made;
   }
   holds_->start();
+  if (auto made = make_prober(); !made) return made;
   admin_->start(*admin_front_);
   watch();
   log::info("hybridge {} serves with {} workers on {}", kVersion, edge_->worker_count(),
@@ -188,6 +197,21 @@ Result<void> Daemon::open_holds() {
   return {};
 }
 
+Result<void> Daemon::make_prober() {
+  const auto& health = config_->upstream.health;
+  if (health.check.interval == Config::Duration::zero()) return {};
+  auto tls = ClientContext::make(client_options(*config_, client_certificate_), trust_);
+  if (!tls) return tls.error();
+  prober_ = std::make_unique<HealthProber>(
+      HealthProber::Settings{.interval = health.check.interval,
+                             .timeout = health.check.timeout,
+                             .path = health.check.path,
+                             .failures = health.failures},
+      [this] { return publisher_->tip().snapshot; }, *resolver_, std::move(*tls),
+      static_cast<HealthProber::Observer&>(*this));
+  return {};
+}
+
 Result<void> Daemon::make_api(const LoadedState& state) {
   publishing_ = std::make_unique<Executor>("publisher");
   LiveTables& tables = followed_ ? static_cast<LiveTables&>(*followed_) : *edge_;
@@ -206,6 +230,7 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       .rate_limits_forgotten = [this] { return edge_->rate_limits_forgotten(); },
       .quarantined = [this] { return quarantine_.count(); },
       .holds = [this] { return hold_figures(); },
+      .health = [this] { return health(); },
   });
   std::promise<void> loaded;
   publisher_->publish_loaded([&loaded] { loaded.set_value(); });

@@ -214,6 +214,10 @@ const std::string_view kOpenApiSchemas = R"json(
     "expiring": {"type": "array", "items": {"type": "object", "properties": {
       "host": {"type": "string"}, "not_after": {"type": "string", "format": "date-time"}}}},
     "pid": {"type": "integer"}, "upgrade": {"type": "string", "description": "What became of the last one"},
+    "servers_up": {"type": "integer", "description": "Of those that have been asked"},
+    "servers_down_count": {"type": "integer"},
+    "servers_down": {"type": "array", "items": {"type": "object", "properties": {
+      "name": {"type": "string"}, "since": {"type": "string", "format": "date-time"}, "why": {"type": "string"}}}},
     "quarantined_count": {"type": "integer"},
     "quarantined": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}}}},
 "OpenApi": {"type": "object", "required": ["openapi"], "properties": {"openapi": {"type": "string"}}}

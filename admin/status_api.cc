@@ -36,6 +36,18 @@ std::string why_not_ready(const StatusApi& api, const StatusFacts& facts) {
   return api.publisher.has_published() ? "" : "the workers have not taken up their tables yet";
 }
 
+void append_servers_down(std::string& body, const StatusFacts& facts) {
+  body += ",\"servers_down\":[";
+  for (const auto& server : facts.servers_down) {
+    body += &server == &facts.servers_down.front() ? "{\"name\":" : ",{\"name\":";
+    append_json_string(body, server.name);
+    body += ",\"since\":\"" + iso_time(server.since_ms / 1000) + "\",\"why\":";
+    append_json_string(body, server.why);
+    body += '}';
+  }
+  body += ']';
+}
+
 void show_status(const StatusApi& api, const Answered& answered) {
   const auto facts = api.status();
   const auto tip = api.publisher.tip();
@@ -65,6 +77,9 @@ void show_status(const StatusApi& api, const Answered& answered) {
   number("hosts", tip.snapshot->host_count());
   number("certificates", tip.certificates->size());
   number("certificates_expiring", soon.size());
+  number("servers_up", facts.servers_up);
+  number("servers_down_count", facts.servers_down_count);
+  append_servers_down(body, facts);
   body += ",\"expiring\":[";
   for (std::size_t i = 0; i < std::min(soon.size(), kExpiring); ++i) {
     body += i == 0 ? "{\"host\":" : ",{\"host\":";

@@ -48,6 +48,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Reason::kCount_)
     "http2_headers",
     "not_found",
     "unauthorized",
+    "forward_denied",
+    "unknown_server",
     "too_many_connections",
     "too_many_connections_from_address",
     "too_many_requests_from_address",

@@ -57,6 +57,8 @@ enum class Reason : std::uint8_t {
   kHttp2Headers,   // into header blocks that are large or in crumbs
   kNotFound,
   kUnauthorized,
+  kForwardDenied,
+  kUnknownServer,
   // Our own limits.
   kTooManyConnections,
   kTooManyConnectionsFromAddress,

@@ -107,7 +107,7 @@ void read_local_agent(ConfigSection& section, const char* key, std::optional<Add
   agent = *address;
 }
 
-void read_default_certificate(ConfigSection& section, Config::CertificateFiles& files) {
+void read_certificate_files(ConfigSection& section, Config::CertificateFiles& files) {
   section.text("chain", files.chain);
   section.text("key", files.key);
   if (files.chain.empty() == files.key.empty()) return;
@@ -175,6 +175,24 @@ void read_timeouts(ConfigSection& section, Config::Timeouts& timeouts) {
   section.duration("tunnel_idle", timeouts.tunnel_idle, kLong);
 }
 
+void read_health_check(ConfigSection& section, Config::HealthCheck& check) {
+  section.duration("interval", check.interval, {milliseconds{0}, hours{1}});
+  section.duration("timeout", check.timeout, {milliseconds{10}, seconds{60}});
+  section.text("path", check.path);
+  const bool is_path = check.path.starts_with('/') && check.path.find_first_of(" #") == std::string::npos;
+  if (!is_path) section.refuse("path", in_quotes(check.path) + " is no path, such as / or /api/method/ping");
+}
+
+void read_forward(ConfigSection& section, Config::Forward& forward) {
+  read_networks(section, "allow", forward.allow);
+  section.list("suffixes", [&](std::string_view text) -> std::string {
+    auto name = normalize_host_name(text);
+    if (!name) return name.error().detail;
+    forward.suffixes.push_back(std::move(*name));
+    return {};
+  });
+}
+
 void read_upstream(ConfigSection& section, Config::Upstream& upstream) {
   constexpr Range<milliseconds> kWait{milliseconds{100}, hours{1}};
   section.count("keep_alive", upstream.keep_alive, {0, 100'000});
@@ -184,6 +202,7 @@ void read_upstream(ConfigSection& section, Config::Upstream& upstream) {
     tls.text("ca", upstream.tls.ca);
     if (upstream.tls.ca.empty()) tls.refuse("ca", "is empty: verification needs a bundle of trusted certificates");
     read_tls_version(tls, upstream.tls.min_version);
+    tls.section("certificate", [&](ConfigSection& own) { read_certificate_files(own, upstream.tls.certificate); });
   });
   section.section("dns", [&](ConfigSection& dns) {
     dns.duration("refresh", upstream.dns.refresh, {seconds{1}, hours{24}});
@@ -191,6 +210,7 @@ void read_upstream(ConfigSection& section, Config::Upstream& upstream) {
   section.section("health", [&](ConfigSection& health) {
     health.count("failures", upstream.health.failures, {1, 1'000});
     health.duration("retry_after", upstream.health.retry_after, kWait);
+    health.section("check", [&](ConfigSection& check) { read_health_check(check, upstream.health.check); });
   });
 }
 
@@ -287,7 +307,7 @@ void read_root(ConfigSection& root, Config& config) {
   root.section("admin", [&](ConfigSection& section) { read_admin(section, config.admin); });
   read_local_agent(root, "local_agent", config.local_agent);
   root.section("default_certificate",
-               [&](ConfigSection& section) { read_default_certificate(section, config.default_certificate); });
+               [&](ConfigSection& section) { read_certificate_files(section, config.default_certificate); });
   root.section("tls", [&](ConfigSection& section) {
     read_tls_version(section, config.tls.min_version);
     section.text("ciphers", config.tls.ciphers);
@@ -304,6 +324,7 @@ void read_root(ConfigSection& root, Config& config) {
   root.duration("shutdown_timeout", config.shutdown_timeout, {milliseconds{0}, hours{24}});
   root.duration("upgrade_timeout", config.upgrade_timeout, {seconds{1}, hours{1}});
   root.section("upstream", [&](ConfigSection& section) { read_upstream(section, config.upstream); });
+  root.section("forward", [&](ConfigSection& section) { read_forward(section, config.forward); });
   root.section("holds", [&](ConfigSection& section) { read_holds(section, config.holds); });
   root.section("access_log", [&](ConfigSection& section) { read_access_log(section, config.access_log); });
   root.section("audit", [&](ConfigSection& section) {
@@ -316,8 +337,8 @@ void read_root(ConfigSection& root, Config& config) {
 auto compared(const Config& c) {
   return std::tie(c.workers, c.io, c.state_dir, c.state_key, c.domain, c.server_name, c.server_header, c.listen,
                   c.redirect_to_https, c.admin, c.local_agent, c.default_certificate, c.tls, c.trusted_proxies,
-                  c.limits, c.rate_limits, c.timeouts, c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.holds,
-                  c.access_log, c.audit, c.log, c.pages_dir);
+                  c.limits, c.rate_limits, c.timeouts, c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.forward,
+                  c.holds, c.access_log, c.audit, c.log, c.pages_dir);
 }
 
 }  // namespace

@@ -118,6 +118,7 @@ struct Config {
   struct UpstreamTls {
     std::string ca = "/etc/ssl/certs/ca-certificates.crt";  // PEM bundle, for servers without a `ca` of their own
     TlsVersion min_version = TlsVersion::kTls12;
+    CertificateFiles certificate;  // ours, shown to servers that ask for one; none: they get none
 
     friend bool operator==(const UpstreamTls&, const UpstreamTls&) = default;
   };
@@ -128,9 +129,18 @@ struct Config {
     friend bool operator==(const UpstreamDns&, const UpstreamDns&) = default;
   };
 
+  struct HealthCheck {
+    Duration interval = std::chrono::seconds{30};  // of the process, for each endpoint; 0: none is asked
+    Duration timeout = std::chrono::seconds{5};    // to connect, and again for the answer's head
+    std::string path = "/";
+
+    friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
+  };
+
   struct UpstreamHealth {
     std::uint32_t failures = 3;                      // in a row; then the endpoint is left alone
     Duration retry_after = std::chrono::seconds{5};  // at most, until one probe request
+    HealthCheck check;
 
     friend bool operator==(const UpstreamHealth&, const UpstreamHealth&) = default;
   };
@@ -144,6 +154,13 @@ struct Config {
     UpstreamHealth health;
 
     friend bool operator==(const Upstream&, const Upstream&) = default;
+  };
+
+  struct Forward {                      // below server_name, to servers' agents and exporters
+    std::vector<Network> allow;         // of whose calls are taken; empty: everybody's
+    std::vector<std::string> suffixes;  // names below them may be servers that the table knows by address
+
+    friend bool operator==(const Forward&, const Forward&) = default;
   };
 
   struct MaxWait {
@@ -232,6 +249,7 @@ struct Config {
   Duration shutdown_timeout = std::chrono::seconds{30};
   Duration upgrade_timeout = std::chrono::seconds{60};  // for a new process to take over
   Upstream upstream;
+  Forward forward;
   Holds holds;
   AccessLog access_log;
   Audit audit;

@@ -26,15 +26,14 @@ class FileCheck {
 
   std::vector<std::string> faults() && { return std::move(faults_); }
 
-  void default_certificate() {
-    const auto& files = config_.default_certificate;
+  void certificate(const std::string& key, const Config::CertificateFiles& files) {
     if (files.chain.empty()) return;
     PemPair pair;
-    const bool has_chain = read("default_certificate.chain", files.chain, pair.chain);
-    const bool has_key = read("default_certificate.key", files.key, pair.key);
+    const bool has_chain = read(key + ".chain", files.chain, pair.chain);
+    const bool has_key = read(key + ".key", files.key, pair.key);
     if (!has_chain || !has_key) return;
     if (const auto certificate = parse_certificate({pair}); !certificate) {
-      fault("default_certificate.chain", files.chain + " and " + files.key + ": " + certificate.error().detail);
+      fault(key + ".chain", files.chain + " and " + files.key + ": " + certificate.error().detail);
     }
   }
 
@@ -86,19 +85,19 @@ class FileCheck {
   }
 
  private:
-  bool was_given(const char* key) const {
+  bool was_given(const std::string& key) const {
     const auto origin = config_.origins.find(key);
     return origin != config_.origins.end() && !origin->second.empty();
   }
 
   static bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-  void fault(const char* key, const std::string& message) {
+  void fault(const std::string& key, const std::string& message) {
     const auto prefix = was_given(key) ? config_.origins.find(key)->second + ": " : std::string();
     faults_.push_back(prefix + key + ": " + message);
   }
 
-  bool read(const char* key, const std::string& path, std::string& text) {
+  bool read(const std::string& key, const std::string& path, std::string& text) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
     char piece[4096];
     while (file && text.size() <= Certificate::kMaxPemBytes) {
@@ -120,7 +119,8 @@ class FileCheck {
 std::vector<std::string> check_files(const Config& config) {
   FileCheck check(config);
   check.directory("state_dir", config.state_dir);
-  check.default_certificate();
+  check.certificate("default_certificate", config.default_certificate);
+  check.certificate("upstream.tls.certificate", config.upstream.tls.certificate);
   check.ciphers();
   check.trusted_authorities();
   check.pages();

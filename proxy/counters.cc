@@ -37,6 +37,8 @@ std::string_view to_string(ExchangeClass exchange_class) {
       return "redirect";
     case ExchangeClass::kPage:
       return "page";
+    case ExchangeClass::kAgent:
+      return "agent";
     case ExchangeClass::kOwn:
       return "own";
     case ExchangeClass::kClient:
@@ -78,6 +80,8 @@ ExchangeClass class_of(Reason reason) {
     case Reason::kOwnApi:
     case Reason::kNotFound:
     case Reason::kUnauthorized:
+    case Reason::kForwardDenied:
+    case Reason::kUnknownServer:
       return ExchangeClass::kOwn;
     case Reason::kBadRequestLine:
     case Reason::kBadHeader:
@@ -133,7 +137,9 @@ SiteTotals totals_of(std::string_view name, const std::vector<const WorkerCounte
 
 void WorkerCounters::request_ended(const ExchangeRecord& record) {
   if (!record.is_tunnel) requests_in_flight.add(-1);
-  const auto exchange_class = record.is_tunnel ? ExchangeClass::kTunnel : class_of(record.reason);
+  const auto exchange_class = record.is_agent_call ? ExchangeClass::kAgent
+                              : record.is_tunnel   ? ExchangeClass::kTunnel
+                                                   : class_of(record.reason);
   const auto status = index_of_status(record.status);
   requests[index(exchange_class)][status].add();
   requests_by_reason[index(record.reason)].add();

@@ -71,6 +71,7 @@ enum class ExchangeClass : std::uint8_t {
   kTunnel,    // upgraded: WebSocket
   kRedirect,  // ours: to https, to the canonical host, of ACME
   kPage,      // ours: a suspended or deactivated site, an unknown host, a rule's refusal
+  kAgent,     // a call to a server's agent or exporters, whatever came of it
   kOwn,       // ours: this proxy's own name, the admin API
   kClient,    // the client's fault: refused, too slow, gone
   kError,     // our fault or the server's

@@ -79,12 +79,16 @@ Result<std::shared_ptr<const Certificate>> DefaultCertificate::load(const Config
   if (paths.is_ours && (changed_at(paths.chain) == 0 || changed_at(paths.key) == 0)) {
     if (auto made = make(config, paths); !made) return made.error();
   }
-  auto chain = read(paths.chain);
+  return load_certificate({paths.chain, paths.key});
+}
+
+Result<std::shared_ptr<const Certificate>> load_certificate(const Config::CertificateFiles& files) {
+  auto chain = read(files.chain);
   if (!chain) return chain.error();
-  auto key = read(paths.key);
+  auto key = read(files.key);
   if (!key) return key.error();
   auto certificate = parse_certificate({PemPair{.chain = std::move(*chain), .key = std::move(*key)}});
-  if (!certificate) return make_error(Reason::kInvalid, paths.chain + ": " + certificate.error().detail);
+  if (!certificate) return make_error(Reason::kInvalid, files.chain + ": " + certificate.error().detail);
   return certificate;
 }
 

@@ -25,4 +25,7 @@ struct DefaultCertificate {
   static Stamp stamp(const Config& config);
 };
 
+// Of the files that a configuration names. kIo or kInvalid: a sentence that names the file and what is wrong with it.
+Result<std::shared_ptr<const Certificate>> load_certificate(const Config::CertificateFiles& files);
+
 }  // namespace hybridge

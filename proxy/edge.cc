@@ -87,6 +87,7 @@ Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
                                   .rate_limits = rate_limits_,
                                   .holds = holds_,
                                   .trust = shared.trust,
+                                  .client_certificate = shared.client_certificate,
                                   .workers = workers,
                                   .driver = driver_};
   for (std::size_t index = 0; index < workers; ++index) {
@@ -290,6 +291,10 @@ void Edge::on_emptied(const HoldWindow& window, std::uint64_t epoch) {
 
 void Edge::on_failed(const HoldWindow& window, std::uint64_t epoch) {
   if (hold_observer_) hold_observer_->on_failed(window.id(), epoch);
+}
+
+void Edge::publish(std::shared_ptr<const EndpointSet> down) {
+  post_to_all([down = std::move(down)](Worker& worker) { worker.set_down(down); });
 }
 
 void Edge::retire(std::function<void()> all_gone) {

@@ -38,6 +38,7 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
     AccessLog& access_log;
     CertificateCache& certificates;
     std::shared_ptr<TrustStore> trust;
+    std::shared_ptr<const Certificate> client_certificate = {};  // for servers that ask for one; nullptr: none
   };
 
   Edge(Standing standing, const Shared& shared, std::size_t workers);
@@ -64,6 +65,7 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   void publish(std::shared_ptr<const CertificateTable> certificates, std::function<void()> all_live) override;
   void publish(std::shared_ptr<const TicketKeys> keys);
   void publish(Standing standing);
+  void publish(std::shared_ptr<const EndpointSet> down);  // any thread: endpoints that do not answer
 
   void set_observer(LiveHolds::Observer* observer) override { hold_observer_ = observer; }
   void hold(std::shared_ptr<const HoldTerms> terms, std::function<void()> all_live) override;

@@ -170,7 +170,7 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.is_tunnel = record.status == 101;
   record.tls_version = client.tls_version;
   record.tls_resumed = client.tls_resumed;
-  if (!endpoint.empty()) record.server = route.server().name;
+  if (!endpoint.empty()) record.server = server()->name;
   record.endpoint = {endpoint.data(), endpoint.size()};
   record.bytes_in = stream.bytes_in();
   record.bytes_out = stream.bytes_out();
@@ -180,7 +180,8 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.retries = retries;
   record.hold_id = {hold_id.data(), hold_id.size()};
   record.rule = ruled.rule;
-  record.request_class = ruled.request_class;
+  record.is_agent_call = onward.has_value();
+  record.request_class = onward ? std::string_view("agent") : ruled.request_class;
   record.would_limit = ruled.would_limit;
   record.revision = (*snapshot)->revision();
   record.user_agent = head.headers.value(http::HeaderId::kUserAgent);

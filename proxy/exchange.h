@@ -18,6 +18,7 @@
 #include "proxy/exchange_record.h"
 #include "proxy/gate.h"
 #include "proxy/http/forwarded.h"
+#include "proxy/onward.h"
 #include "proxy/replay_buffer.h"
 #include "routing/snapshot.h"
 
@@ -58,7 +59,10 @@ class Exchange {
   const Entrance& entrance;
   boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot;
   Route route;
+  std::optional<Onward> onward;  // it is for no site: where to instead
 
+  // Whom it is for, once that is decided: of a route of kind kSite, or onward.
+  const std::shared_ptr<const Server>& server() const { return onward ? onward->server : route.shared_server(); }
   const http::RequestHead& request() const { return stream.request(); }
   std::string_view request_id() const { return {request_id_.data(), request_id_.size()}; }
   std::string_view traceparent() const { return {traceparent_.data(), traceparent_.size()}; }

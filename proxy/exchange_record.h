@@ -37,6 +37,7 @@ struct ExchangeRecord {
   int status = 0;                 // 0: the client was sent none
   Reason reason = Reason::kOk;
   std::string_view detail;       // of the reason, for operators
+  bool is_agent_call = false;    // to a server's agent or exporters, not to a site
   bool is_tunnel = false;        // was upgraded: bytes and timings are the tunnel's too
   std::string_view tls_version;  // "TLSv1.3"; empty: clear text
   bool tls_resumed = false;
@@ -48,7 +49,7 @@ struct ExchangeRecord {
   std::uint32_t retries = 0;
   std::string_view hold_id;
   std::string_view rule;           // that ended it, or the last that had something to say
-  std::string_view request_class;  // as a rule named it
+  std::string_view request_class;  // as a rule named it; "agent": is_agent_call
   std::string_view would_limit;    // the rate limit that would have refused it, were it not a dry run
   std::uint64_t revision = 0;
   std::string_view user_agent;

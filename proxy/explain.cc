@@ -8,6 +8,7 @@
 #include "base/host_name.h"
 #include "proxy/http/error_page.h"
 #include "proxy/http/normal_path.h"
+#include "proxy/onward.h"
 #include "proxy/own_host.h"
 #include "routing/rule_matcher.h"
 
@@ -107,12 +108,29 @@ class Explanation {
     add("certificate", value);
   }
 
+  void server_call() {
+    const auto path = *onward_path(url_.target);
+    const auto name = normalize_endpoint_address(path.server);
+    const auto known = name ? snapshot_.server(*name) : nullptr;
+    add("server", known ? known->name : std::string(path.server) + ": not in the table");
+    if (known) {
+      return add("answer", "its agent's or exporters', over TLS on port " +
+                               std::to_string(path.port == 0 ? known->agent_port : path.port));
+    }
+    const bool may_be = !config_.forward.suffixes.empty();
+    answer(http::status_of(Reason::kUnknownServer),
+           may_be ? "no server is called so (unless it is a name of forward.suffixes that leads to an endpoint)"
+                  : "no server is called so");
+  }
+
   void own(OwnPath path) {
     switch (path) {
       case OwnPath::kHome:
         return answer(http::status_of(Reason::kOwnPage), "the home page");
       case OwnPath::kAgentApi:
         return answer(http::status_of(Reason::kOwnApi), "the control plane's API, which asks for its password");
+      case OwnPath::kServer:
+        return server_call();
       case OwnPath::kNothing:
         return answer(http::status_of(Reason::kNotFound), "nothing of ours has this path");
     }

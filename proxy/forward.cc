@@ -72,7 +72,7 @@ class Departure final : public Stream::GoneListener, public GateEntry::Interrupt
 // A server's endpoints may be several processes that know nothing of each other's sessions: what socket.io keeps
 // between two requests is with the first of them.
 bool is_for_primary(Exchange& exchange) {
-  if (exchange.route.server().endpoints.size() == 1) return false;
+  if (exchange.server()->endpoints.size() == 1) return false;
   return http::normal_path(exchange.request().path(), exchange.worker.scratch()).starts_with("/socket.io");
 }
 
@@ -87,7 +87,9 @@ void send_head(Exchange& exchange, UpstreamConnection& upstream) {
                                  .request_id = exchange.request_id(),
                                  .traceparent = exchange.traceparent(),
                                  .send_expect = false,  // answered here, when the body is wanted
-                                 .extra = exchange.ruled.request_headers});
+                                 .extra = exchange.ruled.request_headers,
+                                 .host = exchange.onward ? std::string_view(exchange.onward->host) : std::string_view{},
+                                 .target = exchange.onward ? exchange.onward->target : std::string_view{}});
   upstream.begin(request.method, request.framing, {.continue_100 = false, .upgrade = !request.upgrade.empty()});
   upstream.write_head(out);
   if (!request.framing.has_body()) upstream.finish_body();
@@ -140,7 +142,7 @@ bool is_replaced_by_page(int status) {
 // How today's proxy names where an answer is from (observed.md 3): of a server of several, the primary alone is
 // another.
 std::string_view proxy_upstream_of(Exchange& exchange) {
-  const auto& name = exchange.route.server().proxy_upstream;
+  const auto& name = exchange.server()->proxy_upstream;
   if (!is_for_primary(exchange)) return name;
   return exchange.worker.scratch().assign(name).append("_primary");
 }
@@ -158,15 +160,16 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
     if (head.content_length) response.framing = {http::Framing::Kind::kLength, *head.content_length};
   }
   const bool is_informational = head.is_informational();
-  http::apply_response_rules(response,
-                             {.server_header = exchange.worker.config().server_header,
-                              .proxy_upstream = proxy_upstream_of(exchange),
-                              .request_id = exchange.request_id(),
-                              .cors_origin = is_informational ? std::string_view{} : exchange.cors_origin(),
-                              .reason = {},
-                              .extra = exchange.ruled.response_headers,
-                              .security_headers = true},
-                             exchange.worker.http_date());
+  http::apply_response_rules(
+      response,
+      {.server_header = exchange.worker.config().server_header,
+       .proxy_upstream = proxy_upstream_of(exchange),
+       .request_id = exchange.request_id(),
+       .cors_origin = is_informational || exchange.onward ? std::string_view{} : exchange.cors_origin(),
+       .reason = {},
+       .extra = exchange.ruled.response_headers,
+       .security_headers = !exchange.onward},
+      exchange.worker.http_date());
   return response;
 }
 
@@ -262,7 +265,7 @@ Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, Dep
     co_return outcome;
   }
   exchange.replay.drop();
-  if (is_replaced_by_page(head->status) && http::wants_html(exchange.request())) {
+  if (is_replaced_by_page(head->status) && !exchange.onward && http::wants_html(exchange.request())) {
     const bool is_small = head->framing.kind == http::Framing::Kind::kLength && head->framing.length <= kDiscarded;
     if (is_small) co_await discard(exchange, upstream);
     co_return make_error(Reason::kUpstreamStatus);
@@ -305,7 +308,7 @@ bool may_repeat(const Exchange& exchange, const UpstreamConnection& upstream, co
 }  // namespace
 
 Task<Result<void>> forward(Exchange& exchange) {
-  auto& server = exchange.worker.upstreams().find(exchange.route.shared_server());
+  auto& server = exchange.worker.upstreams().find(exchange.server());
   Departure departure{exchange};
   LeaseRequest request;
   request.site = exchange.route.site;

@@ -198,8 +198,8 @@ MetricFamily upstream_connections(const Workers& workers) {
   return family;
 }
 
-MetricFamily server_up(const Workers& workers) {
-  // The worker that spoke with a server last knows best.
+// The worker that spoke with a server last knows best, but for what was asked.
+MetricFamily server_up(const Workers& workers, const std::map<std::string, Metrics::Health>& health) {
   std::map<std::string_view, std::uint64_t> seen;
   for (const auto* worker : workers) {
     for (const auto* server = worker->servers(); server; server = server->next) {
@@ -209,7 +209,17 @@ MetricFamily server_up(const Workers& workers) {
   }
   Family family("server_up", "1: the server answered when it was last tried; 0: it did not.", MetricType::Gauge);
   for (const auto& [name, latest] : seen) {
-    if (latest != 0) family.add({{"server", name}}, latest & 1);
+    if (latest != 0 && !health.contains(std::string(name))) family.add({{"server", name}}, latest & 1);
+  }
+  for (const auto& [name, server] : health) family.add({{"server", name}}, server.is_up ? 1 : 0);
+  return family;
+}
+
+MetricFamily server_endpoints_down(const std::map<std::string, Metrics::Health>& health) {
+  Family family("server_endpoints_down", "Endpoints of the server that did not answer when asked; where there are any.",
+                MetricType::Gauge);
+  for (const auto& [name, server] : health) {
+    if (server.endpoints_down > 0) family.add({{"server", name}}, server.endpoints_down);
   }
   return family;
 }
@@ -251,7 +261,6 @@ void append_worker_metrics(const Workers& workers, std::vector<MetricFamily>& fa
   families.push_back(rate_limited(workers));
   families.push_back(
       histogram("hold_wait_seconds", "How long requests waited while their site was held.", workers, &W::hold_wait));
-  families.push_back(server_up(workers));
   families.push_back(histogram("worker_stall_seconds", "How long a worker's event loop did not turn, when too long.",
                                workers, &W::stalls));
 }
@@ -296,6 +305,9 @@ std::vector<MetricFamily> Metrics::Collect() const {
   append_worker_metrics(sources_.workers, families);
   families.push_back(site_requests());
   if (sources_.holds) append_hold_metrics(sources_.holds(), families);
+  const auto health = sources_.health ? sources_.health() : std::map<std::string, Health>{};
+  families.push_back(server_up(sources_.workers, health));
+  families.push_back(server_endpoints_down(health));
   if (const auto* process = sources_.process) {
     families.push_back(single("config_revision", "Revision of the routing table that is served.", MetricType::Gauge,
                               static_cast<double>(process->config_revision.value())));

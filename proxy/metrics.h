@@ -32,6 +32,11 @@ class Metrics : public prometheus::Collectable {
     std::int64_t unix_seconds = 0;
   };
 
+  struct Health {
+    bool is_up = true;
+    std::size_t endpoints_down = 0;
+  };
+
   struct Sources {
     std::string version;
     std::string revision;  // of the source, for build_info
@@ -44,6 +49,8 @@ class Metrics : public prometheus::Collectable {
     std::function<std::uint64_t()> rate_limits_forgotten;      // keys
     std::function<std::size_t()> quarantined;                  // stored records that are left out
     std::function<HoldFigures()> holds = {};
+    // How servers were when they were last asked; goes before what workers have seen of them.
+    std::function<std::map<std::string, Health>()> health = {};
   };
 
   explicit Metrics(Sources sources) : sources_(std::move(sources)) {}

@@ -1,6 +1,7 @@
 #include "proxy/own_host.h"
 
 #include "proxy/exchange.h"
+#include "proxy/onward.h"
 #include "proxy/worker.h"
 
 namespace hybridge {
@@ -12,9 +13,9 @@ bool is_below(std::string_view path, std::string_view folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-// `/agent/…`, and `/<server>/agent/…` as a server's agent is called through us.
+// `/agent/…`, and `/<server>/agent/…` as a server's agent is called through us, whether or not there is that server.
 bool is_agent_path(std::string_view path) {
-  if (is_below(path, kAgent)) return true;
+  if (is_below(path, kAgent) || onward_path(path)) return true;
   const auto second = path.find('/', 1);
   return second != std::string_view::npos && is_below(path.substr(second), kAgent);
 }
@@ -41,6 +42,7 @@ Task<Result<void>> serve_api(Exchange& exchange, OwnApi& api) {
 OwnPath own_path(std::string_view path) {
   if (path == "/") return OwnPath::kHome;
   if (is_below(path, kAgent)) return OwnPath::kAgentApi;
+  if (onward_path(path)) return OwnPath::kServer;
   return OwnPath::kNothing;
 }
 
@@ -62,6 +64,10 @@ Task<Result<void>> serve_own_host(Exchange& exchange) {
       if (!api) co_return make_error(Reason::kServerBusy, "the API is about to start");
       auto served = co_await serve_api(exchange, *api);
       co_return served;
+    }
+    case OwnPath::kServer: {
+      auto outcome = co_await forward_onward(exchange, *onward_path(exchange.request().target));
+      co_return outcome;
     }
     case OwnPath::kNothing:
       break;

@@ -36,6 +36,7 @@ class OwnApi {
 enum class OwnPath : std::uint8_t {
   kHome,      // `/`: 200, for monitors look at it
   kAgentApi,  // `/agent/…`: the API that a control plane drives its proxies by
+  kServer,    // `/<server>/(agent|metrics|status)…`: forwarded to it (proxy/onward.h)
   kNothing,
 };
 OwnPath own_path(std::string_view path);  // without query

@@ -217,7 +217,7 @@ Task<void> serve(Worker& worker, Stream& stream, const Entrance& entrance) {
   if (!outcome) {
     exchange.outcome = outcome.error().reason;
     exchange.detail = outcome.error().detail;
-    if (is_upstream_fault(exchange.outcome)) worker.report_upstream(exchange.route.server().name, outcome.error());
+    if (is_upstream_fault(exchange.outcome)) worker.report_upstream(exchange.server()->name, outcome.error());
     co_await answer(exchange, outcome.error());
   }
   worker.account(exchange);

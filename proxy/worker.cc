@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/process_log.h"
+#include "proxy/own_host.h"
 #include "proxy/serve.h"
 
 namespace hybridge {
@@ -37,6 +38,11 @@ DownstreamSettings downstream_settings(std::shared_ptr<const Config> config) {
   settings.body_idle = timeouts.body_idle;
   settings.write_idle = timeouts.write_idle;
   settings.min_rate = static_cast<std::uint32_t>(limits.min_rate);
+  if (!config->server_name.empty()) {
+    settings.is_unbounded = [config](const http::RequestHead& head) {
+      return head.host == config->server_name && own_path(head.path()) == OwnPath::kServer;
+    };
+  }
   if (!config->trusted_proxies.empty()) {
     settings.is_trusted_proxy = [config](const Address& peer) { return config->is_trusted_proxy(peer); };
   }
@@ -68,12 +74,6 @@ ServerOptions server_options(const Config& config) {
   options.only_tls13 = config.tls.min_version == Config::TlsVersion::kTls13;
   options.ciphers = config.tls.ciphers;
   options.ticket_lifetime = std::chrono::duration_cast<std::chrono::seconds>(config.tls.ticket_lifetime);
-  return options;
-}
-
-ClientOptions client_options(const Config& config) {
-  ClientOptions options;
-  options.only_tls13 = config.upstream.tls.min_version == Config::TlsVersion::kTls13;
   return options;
 }
 
@@ -116,11 +116,6 @@ Task<void> Worker::EntranceService::serve(Stream& stream) {
   return hybridge::serve(worker_, stream, entrance_);
 }
 
-Result<UniqueSsl> Worker::ServerTlsClient::connect(const Server& server) {
-  return context_->connect(
-      {.name = server.tls.name.empty() ? server.name : server.tls.name, .ca = server.tls.ca, .endpoint = server.name});
-}
-
 Worker::Worker(Shared shared, std::size_t index, Standing standing)
     : shared_(shared),
       index_(index),
@@ -130,7 +125,7 @@ Worker::Worker(Shared shared, std::size_t index, Standing standing)
       server_tls_(ServerContext::make(server_options(config()), shared.certificates,
                                       [this](std::function<void()> work) { loop_.post(std::move(work)); })
                       .value()),
-      client_tls_(ClientContext::make(client_options(config()), shared.trust).value()),
+      client_tls_(ClientContext::make(client_options(config(), shared.client_certificate), shared.trust).value()),
       downstream_(loop_, downstream_settings(standing_.config), shared.limits, *this),
       https_(*this, https_entrance()),
       http_(*this, http_entrance(config())),
@@ -269,6 +264,7 @@ void Worker::upstream_waiting_changed(int by) {
 }
 
 void Worker::upstream_server_seen(std::string_view server, bool up) {
+  if (!(*snapshot_)->server(server)) return;  // an agent's: what is shown is how servers are
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now().time_since_epoch()).count();
   counters_.server_seen(server, up, static_cast<std::uint64_t>(now));
 }

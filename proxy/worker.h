@@ -27,10 +27,11 @@
 #include "proxy/hold_pool.h"
 #include "proxy/http/error_page.h"
 #include "proxy/in_band.h"
+#include "proxy/onward.h"
 #include "proxy/rate_limits.h"
 #include "proxy/recent_requests.h"
 #include "proxy/replay_buffer.h"
-#include "proxy/upstream/upstream_tls.h"
+#include "proxy/server_tls_client.h"
 #include "proxy/upstream/upstreams.h"
 #include "routing/rule_matcher.h"
 #include "routing/snapshot.h"
@@ -60,7 +61,8 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     CertificateCache& certificates;
     RateLimits& rate_limits;
     HoldPool& holds;
-    std::shared_ptr<TrustStore> trust;  // whom HTTPS upstreams are verified by
+    std::shared_ptr<TrustStore> trust;                           // whom HTTPS upstreams are verified by
+    std::shared_ptr<const Certificate> client_certificate = {};  // ours, for those that ask for one
     std::size_t workers = 1;
     DriverKind driver = DriverKind::kEpoll;
   };
@@ -86,6 +88,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   void set_certificates(std::shared_ptr<const CertificateTable> table);
   void set_ticket_keys(std::shared_ptr<const TicketKeys> keys);
   void set_standing(Standing standing);
+  void set_down(std::shared_ptr<const EndpointSet> down) { upstreams_->set_down(std::move(down)); }
 
   // Listeners close; each connection ends with its next answer. `all_gone` is called when the last one has ended.
   void retire(std::function<void()> all_gone);
@@ -105,6 +108,8 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   RuleMatcher* rules() { return rules_.get(); }  // nullptr: there are none
   ClientLimits& limits() { return shared_.limits; }
   RateLimits& rate_limits() { return shared_.rate_limits; }
+  Resolver& resolver() { return shared_.resolver; }
+  OnwardServers& onward_servers() { return onward_servers_; }
   OwnApi* own_api() { return own_api_; }  // nullptr: it has not started yet
   Gates& gates() { return gates_; }
   HoldPool& holds() { return shared_.holds; }
@@ -142,16 +147,6 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
     Entrance entrance_;
   };
 
-  // TLS towards servers, as their records in the table ask for it.
-  class ServerTlsClient final : public UpstreamTls {
-   public:
-    explicit ServerTlsClient(std::unique_ptr<ClientContext> context) : context_(std::move(context)) {}
-    Result<UniqueSsl> connect(const Server& server) override;
-
-   private:
-    std::unique_ptr<ClientContext> context_;
-  };
-
   void on_opened(DownstreamProtocol protocol) override;
   void on_tunnel() override;
   void on_closed(DownstreamProtocol protocol) override;
@@ -178,6 +173,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   std::vector<std::unique_ptr<Listener>> listeners_;
   boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot_;
   std::unique_ptr<RuleMatcher> rules_;
+  OnwardServers onward_servers_;
   OwnApi* own_api_ = nullptr;
 
   HoldClasses hold_classes_;

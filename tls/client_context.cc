@@ -52,6 +52,13 @@ Result<std::unique_ptr<ClientContext>> ClientContext::make(const ClientOptions& 
     ERR_clear_error();
     return make_error(Reason::kInvalid, "OpenSSL cannot make a TLS client");
   }
+  if (options.certificate) {
+    const auto& own = options.certificate->pairs().front();
+    if (SSL_CTX_use_cert_and_key(base.get(), own.leaf.get(), own.key.get(), own.intermediates.get(), 1) != 1) {
+      ERR_clear_error();
+      return make_error(Reason::kInvalid, "OpenSSL cannot use the certificate for servers");
+    }
+  }
   return std::make_unique<ClientContext>(std::move(base), options, std::move(trust));
 }
 

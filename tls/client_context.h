@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/ssl_ptr.h"
+#include "tls/certificate.h"
 #include "tls/trust_store.h"
 
 namespace hybridge {
@@ -21,6 +22,7 @@ namespace hybridge {
 struct ClientOptions {
   bool only_tls13 = false;  // else TLS 1.2 and 1.3
   std::size_t sessions = 1'024;
+  std::shared_ptr<const Certificate> certificate = {};  // ours, for servers that ask for one; nullptr: none
 };
 
 struct TlsPeer {
@@ -31,6 +33,7 @@ struct TlsPeer {
 
 class ClientContext {
  public:
+  // kInvalid: OpenSSL cannot make a client, or not with that certificate.
   static Result<std::unique_ptr<ClientContext>> make(const ClientOptions& options, std::shared_ptr<TrustStore> trust);
 
   ClientContext(SslPtr<SSL_CTX> base, const ClientOptions& options, std::shared_ptr<TrustStore> trust);

@@ -36,10 +36,21 @@ struct DownstreamSettings {
   std::chrono::milliseconds body_idle{60'000};
   std::chrono::milliseconds write_idle{60'000};
   std::uint32_t min_rate = 240;  // bytes a second that a client must keep up when it is waited for; 0: any
+  std::function<bool(const http::RequestHead&)> is_unbounded{};  // its body may be larger; empty: nobody's may
   std::function<bool(const Address&)> is_trusted_proxy{};  // what it says of its clients is believed; empty: nobody
 
   bool trusts(const Address& peer) const { return is_trusted_proxy && is_trusted_proxy(peer); }
 };
+
+// Is this more than the body of that request may have?
+inline bool is_too_large(const DownstreamSettings& settings, const http::RequestHead& head, std::uint64_t bytes) {
+  return bytes > settings.body_bytes && !(settings.is_unbounded && settings.is_unbounded(head));
+}
+
+inline Error body_too_large(const DownstreamSettings& settings) {
+  return make_error(Reason::kBodyTooLarge,
+                    "the body is larger than limits.body_bytes (" + std::to_string(settings.body_bytes) + " bytes)");
+}
 
 enum class DownstreamProtocol : std::uint8_t { kHttp1, kHttp2, kTunnel };
 

@@ -184,10 +184,9 @@ void Http1Connection::await_head() {
 
 std::optional<Error> Http1Connection::refusal_of(const http::RequestHead& head) const {
   if (refusal_) return *refusal_;
-  const auto limit = downstream_.settings().body_bytes;
-  if (head.framing.kind == http::Framing::Kind::kLength && head.framing.length > limit) {
-    return make_error(Reason::kBodyTooLarge,
-                      "the body is larger than limits.body_bytes (" + std::to_string(limit) + " bytes)");
+  const auto& settings = downstream_.settings();
+  if (head.framing.kind == http::Framing::Kind::kLength && is_too_large(settings, head, head.framing.length)) {
+    return body_too_large(settings);
   }
   return std::nullopt;
 }

@@ -84,10 +84,9 @@ bool Http1Stream::decode(Result<Bytes>& piece) {
     transport.consume(step->consumed);
     if (!step->data.empty()) {
       bytes_in_ += step->data.size();
-      const auto limit = connection_->downstream().settings().body_bytes;
-      if (bytes_in_ > limit) {
-        piece = read_failure_.emplace(make_error(
-            Reason::kBodyTooLarge, "the body is larger than limits.body_bytes (" + std::to_string(limit) + " bytes)"));
+      const auto& settings = connection_->downstream().settings();
+      if (is_too_large(settings, request(), bytes_in_)) {
+        piece = read_failure_.emplace(body_too_large(settings));
       } else {
         piece = hybridge::as_bytes(step->data);
       }

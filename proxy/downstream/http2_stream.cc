@@ -114,10 +114,9 @@ bool Http2Stream::poll_body(Result<Bytes>& piece) {
 
 Result<Bytes> Http2Stream::hand_out(Bytes piece) {
   bytes_in_ += piece.size();
-  const auto limit = connection_->downstream().settings().body_bytes;
-  if (!is_tunnel_ && bytes_in_ > limit) {
-    return read_failure_.emplace(make_error(
-        Reason::kBodyTooLarge, "the body is larger than limits.body_bytes (" + std::to_string(limit) + " bytes)"));
+  const auto& settings = connection_->downstream().settings();
+  if (!is_tunnel_ && is_too_large(settings, request(), bytes_in_)) {
+    return read_failure_.emplace(body_too_large(settings));
   }
   auto& session = connection_->session();
   if (bytes_in_ >= kGoodReader && !is_window_wide_ && !is_body_whole_) {

@@ -193,8 +193,10 @@ int status_of(Reason reason) {
     case Reason::kSuspendedSaas:
       return 402;
     case Reason::kRuleDenied:
+    case Reason::kForwardDenied:
       return 403;
     case Reason::kNotFound:
+    case Reason::kUnknownServer:
       return 404;
     case Reason::kMethodNotAllowed:
       return 405;

@@ -90,7 +90,7 @@ class RequestFilter {
 };
 
 void put_own(Appender& out, const RequestHead& head, const Forwarding& forwarding) {
-  out.put_field("Host", head.host);
+  out.put_field("Host", forwarding.host.empty() ? head.host : forwarding.host);
   out.put_field("X-Real-IP", forwarding.client_address);
   out.put_field("X-Forwarded-For", forwarding.client_address);
   out.put("X-Client-Port: ");
@@ -122,7 +122,8 @@ void add_if_absent(Headers& headers, HeaderId id, std::string_view name, std::st
 
 void append_upstream_request(std::string& out, const RequestHead& head, const Forwarding& forwarding) {
   constexpr std::size_t kOwnBytes = 360;  // request line and our fields without their variable parts
-  std::size_t bytes = kOwnBytes + head.method_name.size() + head.target.size() + head.host.size() +
+  const auto target = forwarding.target.empty() ? head.target : forwarding.target;
+  std::size_t bytes = kOwnBytes + head.method_name.size() + target.size() + head.host.size() + forwarding.host.size() +
                       head.authority.size() + 2 * forwarding.client_address.size() + forwarding.scheme.size() +
                       forwarding.request_id.size() + forwarding.traceparent.size() + head.upgrade.size();
   for (const auto& header : head.headers) bytes += Appender::field_bytes(header.name, header.value);
@@ -131,7 +132,7 @@ void append_upstream_request(std::string& out, const RequestHead& head, const Fo
   Appender appender(out, bytes);
   appender.put(head.method_name);
   appender.put(" ");
-  appender.put(head.target);
+  appender.put(target);
   appender.put(" HTTP/1.1\r\n");
   put_own(appender, head, forwarding);
   for (const auto& header : forwarding.extra) appender.put_field(header.name, header.value);

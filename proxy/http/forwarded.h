@@ -24,6 +24,8 @@ struct Forwarding {
   std::string_view traceparent = {};  // kept from the client or begun here
   bool send_expect = false;           // pass Expect: 100-continue on
   std::span<const ExtraHeader> extra = {};
+  std::string_view host = {};    // the Host field; "": the request's
+  std::string_view target = {};  // of the request line; "": the request's
 };
 
 // The request as the upstream shall see it: HTTP/1.1, hop-by-hop fields and those a client may not set dropped

@@ -32,6 +32,7 @@ class UpstreamEndpoint final : public Buried, private UpstreamConnection::Owner 
     Resolver& resolver;
     UpstreamObserver* observer;  // nullptr: nobody is told
     UpstreamStats stats{};
+    std::shared_ptr<const EndpointSet> down{};  // those that do not answer; nullptr: nobody asks them
 
     void moved(UpstreamObserver::State from, UpstreamObserver::State to);
   };
@@ -63,7 +64,8 @@ class UpstreamEndpoint final : public Buried, private UpstreamConnection::Owner 
   const EndpointHealth& health() const { return health_; }
   const Endpoint& configured() const { return configured_; }
   void set_weight(std::uint32_t weight) { configured_.weight = weight; }
-  int current_weight = 0;  // of the balancer
+  int current_weight = 0;     // of the balancer
+  bool is_said_down = false;  // it did not answer when it was asked: others are better
 
   void add(Dial& dial);
   void remove(Dial& dial);

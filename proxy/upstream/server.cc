@@ -44,7 +44,17 @@ UpstreamServer::UpstreamServer(UpstreamEndpoint::Shared& shared, UpstreamTls& tl
 
 std::unique_ptr<UpstreamEndpoint> UpstreamServer::make_endpoint(const Endpoint& configured) {
   UpstreamEndpoint::Owner& owner = *this;
-  return std::make_unique<UpstreamEndpoint>(shared_, owner, configured);
+  auto endpoint = std::make_unique<UpstreamEndpoint>(shared_, owner, configured);
+  endpoint->is_said_down = is_said_down(configured);
+  return endpoint;
+}
+
+bool UpstreamServer::is_said_down(const Endpoint& configured) const {
+  return shared_.down && shared_.down->contains(endpoint_key(server_->name, configured));
+}
+
+void UpstreamServer::heed_down() {
+  for (const auto& endpoint : endpoints_) endpoint->is_said_down = is_said_down(endpoint->configured());
 }
 
 UpstreamServer::~UpstreamServer() {
@@ -148,11 +158,18 @@ UpstreamEndpoint* UpstreamServer::choose(const LeaseRequest& request, std::span<
     auto* first = endpoints_.front().get();
     return tried.empty() && may_be(*first) ? first : nullptr;
   }
+  const auto is_open = [&](const auto& endpoint) {
+    return std::find(tried.begin(), tried.end(), endpoint.get()) == tried.end() && may_be(*endpoint);
+  };
+  // Who does not answer when asked has his turn only when nobody else is left.
+  const bool has_better = std::any_of(endpoints_.begin(), endpoints_.end(), [&](const auto& endpoint) {
+    return !endpoint->is_said_down && is_open(endpoint);
+  });
   UpstreamEndpoint* best = nullptr;
   UpstreamEndpoint* spare = nullptr;
   int total = 0;
   for (const auto& endpoint : endpoints_) {
-    if (std::find(tried.begin(), tried.end(), endpoint.get()) != tried.end() || !may_be(*endpoint)) continue;
+    if (!is_open(endpoint) || (has_better && endpoint->is_said_down)) continue;
     const auto weight = static_cast<int>(endpoint->configured().weight);
     if (weight == 0) {
       if (!spare) spare = endpoint.get();

@@ -49,7 +49,8 @@ class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Own
   std::size_t tunnels() const { return tunnels_; }
   std::size_t idle() const;
   void close_idle();
-  void sweep();  // now and then: says again how it is
+  void sweep();      // now and then: says again how it is
+  void heed_down();  // Shared::down is another one
 
  private:
   friend class Lease;
@@ -63,6 +64,7 @@ class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Own
   void leave(UpstreamSiteUse& use);
   void grant();  // free places go to those who wait, site by site in turn
   std::unique_ptr<UpstreamEndpoint> make_endpoint(const Endpoint& configured);
+  bool is_said_down(const Endpoint& configured) const;
   UpstreamSiteUse& use_of(std::string_view site);
   bool has_place(const UpstreamSiteUse& use) const;
   std::optional<Error> refusal(const LeaseRequest& request, const UpstreamSiteUse& use) const;

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
+#include "routing/snapshot.h"
 
 namespace hybridge {
 
@@ -42,6 +45,13 @@ struct UpstreamSettings {
   // A server that was not used for this long, and to which nothing is connected, is forgotten, its health with it.
   Duration forget_after = std::chrono::minutes{5};
 };
+
+// Endpoints, each as endpoint_key() spells it.
+using EndpointSet = std::set<std::string, std::less<>>;
+
+inline std::string endpoint_key(std::string_view server, const Endpoint& endpoint) {
+  return std::string(server) + '\n' + endpoint.address + '\n' + std::to_string(endpoint.port);
+}
 
 // Told what happens to connections and servers of one worker, on its thread, for its counters.
 class UpstreamObserver {

@@ -35,6 +35,11 @@ UpstreamServer* Upstreams::find(std::string_view name) {
   return at == servers_.end() ? nullptr : at->second.get();
 }
 
+void Upstreams::set_down(std::shared_ptr<const EndpointSet> down) {
+  shared_.down = std::move(down);
+  for (const auto& [name, server] : servers_) server->heed_down();
+}
+
 void Upstreams::close_idle() {
   for (const auto& [name, server] : servers_) server->close_idle();
 }

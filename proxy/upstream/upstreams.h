@@ -37,7 +37,8 @@ class Upstreams final : private Timer::Owner {
   void set_settings(const UpstreamSettings& settings) { settings_ = settings; }
   const UpstreamStats& stats() const { return shared_.stats; }
 
-  void close_idle();  // at shutdown: nothing is kept that no request needs
+  void set_down(std::shared_ptr<const EndpointSet> down);  // endpoints that others are preferred to
+  void close_idle();                                       // at shutdown: nothing is kept that no request needs
 
  private:
   void on_timer() override;

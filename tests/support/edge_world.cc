@@ -28,7 +28,7 @@ EdgeWorld::EdgeWorld(Options options) {
   certificates_ = std::make_unique<CertificateCache>(
       [this](const std::string& name) -> Result<PemPairs> { return PemPairs{authority.issue({.names = {name}})}; },
       [this](std::function<void()> work) { loads_.emplace_back(std::move(work)); }, CertificateCache::Limits{});
-  resolver_ = std::make_unique<Resolver>(config_->upstream.dns.refresh);
+  resolver_ = std::make_unique<Resolver>(config_->upstream.dns.refresh, 2, options.look_up);
   edge = std::make_unique<Edge>(Standing{.config = config_,
                                          .pages = std::make_shared<const http::Pages>(http::Pages::load("").value()),
                                          .default_certificate = authority.certificate({.names = {"default.test"}})},

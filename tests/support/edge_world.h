@@ -32,6 +32,7 @@ class EdgeWorld {
     std::size_t workers = 1;
     OwnApi* own_api = nullptr;
     MaintenanceObserver* maintenance = nullptr;  // who keeps windows that sites begin themselves
+    Resolver::LookUp look_up = Resolver::system_look_up;
   };
   explicit EdgeWorld(Options options);
   EdgeWorld() : EdgeWorld(Options{}) {}

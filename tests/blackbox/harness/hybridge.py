@@ -90,6 +90,8 @@ class Hybridge:
                 },
                 "default_certificate": {"chain": chain, "key": key},
                 "access_log": {"path": str(self.directory / "access.log")},
+                # Origins of tests count what they are asked; test_health.py switches it on.
+                "upstream": {"health": {"check": {"interval": "0s"}}},
             },
             config or {},
         )
