@@ -40,6 +40,20 @@ Downstream::~Downstream() {
   connections_.clear_and_dispose([](DownstreamConnection* connection) { delete connection; });
 }
 
+Error Downstream::too_slow_to_send() const {
+  return make_error(Reason::kBodyTimeout, "the body came slower than limits.min_rate (" +
+                                              std::to_string(settings_.min_rate) +
+                                              " bytes a second) and rested for timeouts.body_idle (" +
+                                              std::to_string(settings_.body_idle.count()) + " ms)");
+}
+
+Error Downstream::too_slow_to_take() const {
+  return make_error(Reason::kClientTooSlow, "the client took less than limits.min_rate (" +
+                                                std::to_string(settings_.min_rate) +
+                                                " bytes a second) and rested for timeouts.write_idle (" +
+                                                std::to_string(settings_.write_idle.count()) + " ms)");
+}
+
 void Downstream::add(std::unique_ptr<DownstreamConnection> connection) {
   connections_.push_back(*connection.release());
   ++count_;

@@ -92,6 +92,8 @@ class Downstream final : private Timer::Owner {
   const Pace::Demand& head_demand() const { return head_demand_; }      // of who sends a head
   const Pace::Demand& body_demand() const { return body_demand_; }      // of who sends a body
   const Pace::Demand& output_demand() const { return output_demand_; }  // of who reads
+  Error too_slow_to_send() const;  // kBodyTimeout and kClientTooSlow, in words that name the limits
+  Error too_slow_to_take() const;
   ClientLimits& limits() { return limits_; }
   DownstreamObserver& observer() { return observer_; }
   std::string& scratch() { return scratch_; }  // for one head at a time

@@ -265,26 +265,8 @@ void Http1Connection::on_writable() {
 }
 
 void Http1Connection::on_blocked() {
-  if (!output_pace_.is_waiting()) look_at_output();
-  const auto deadline = output_pace_.wait(downstream_.loop().now());
+  const auto deadline = output_pace_.wait(*transport_, downstream_.output_demand(), downstream_.loop().now());
   if (timer_.deadline() > deadline) timer_.arm(deadline);
-}
-
-void Http1Connection::look_at_output() {
-  const auto taken = std::max(taken_, transport_->bytes_taken());
-  output_pace_.took(taken - taken_, downstream_.output_demand(), downstream_.loop().now());
-  taken_ = taken;
-}
-
-// Of what waits for it, less than it must. Who has taken all of it starts afresh.
-bool Http1Connection::takes_too_little() {
-  if (transport_->pending_output() == 0) {
-    output_pace_.begin(downstream_.output_demand());
-    return false;
-  }
-  look_at_output();
-  const auto now = downstream_.loop().now();
-  return output_pace_.wait(now) <= now;
 }
 
 void Http1Connection::on_shut_down() {
@@ -322,24 +304,17 @@ void Http1Connection::on_failed(const Error& error) {
 
 void Http1Connection::on_serving_timer() {
   const auto now = downstream_.loop().now();
-  const auto& settings = downstream_.settings();
-  if (takes_too_little()) {
+  if (output_pace_.is_late(*transport_, downstream_.output_demand(), now)) {
     transport_->close_with_reset();
-    stream_->on_gone(make_error(Reason::kClientTooSlow, "the client took less than limits.min_rate (" +
-                                                            std::to_string(settings.min_rate) +
-                                                            " bytes a second) and rested for timeouts.write_idle"));
+    stream_->on_gone(downstream_.too_slow_to_take());
     return;
   }
   const bool awaits_body = stream_->is_reading() && !stream_->is_tunnel();
   if (awaits_body && input_pace_.wait(now) <= now) {
-    stream_->fail_read(make_error(Reason::kBodyTimeout, "the body came slower than limits.min_rate (" +
-                                                            std::to_string(settings.min_rate) +
-                                                            " bytes a second) and rested for timeouts.body_idle (" +
-                                                            std::to_string(settings.body_idle.count()) + " ms)"));
+    stream_->fail_read(downstream_.too_slow_to_send());
     return;
   }
-  const auto next = std::min(transport_->pending_output() > 0 ? output_pace_.wait(now) : kNever,
-                             awaits_body ? input_pace_.wait(now) : kNever);
+  const auto next = std::min(output_pace_.deadline(*transport_, now), awaits_body ? input_pace_.wait(now) : kNever);
   if (next != kNever) timer_.arm(next);
 }
 
@@ -358,14 +333,15 @@ void Http1Connection::on_timer() {
     case State::kServing:
       on_serving_timer();
       break;
-    case State::kLingering:
-      if (transport_->pending_output() > 0 && !takes_too_little()) {
-        const auto now = downstream_.loop().now();
-        timer_.arm(std::min<TimePoint>(output_pace_.wait(now), now + kLingerIdle));
+    case State::kLingering: {
+      const auto now = downstream_.loop().now();
+      if (transport_->pending_output() > 0 && !output_pace_.is_late(*transport_, downstream_.output_demand(), now)) {
+        timer_.arm(std::min<TimePoint>(output_pace_.deadline(*transport_, now), now + kLingerIdle));
       } else {
         bury();
       }
       break;
+    }
     case State::kOver:
       break;
   }

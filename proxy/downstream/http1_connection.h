@@ -10,6 +10,7 @@
 #include "base/timer_wheel.h"
 #include "io/transport.h"
 #include "proxy/downstream/downstream.h"
+#include "proxy/downstream/output_pace.h"
 #include "proxy/downstream/pace.h"
 #include "proxy/downstream/stream.h"
 
@@ -56,8 +57,6 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void advance();
   bool take_head();
   void await_head();
-  void look_at_output();
-  bool takes_too_little();
   void on_serving_timer();
   void begin(std::size_t head_bytes, std::optional<Error> fault);
   Task<void> tell();
@@ -75,8 +74,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   http::HeadScanner scanner_;
   TimePoint head_began_ = kNever;  // the first byte of the head that is coming
   Pace input_pace_;                // of the head that is coming, then of the body
-  Pace output_pace_;
-  std::uint64_t taken_ = 0;  // bytes of output, when the pace was last looked at
+  OutputPace output_pace_;
   TimePoint linger_until_ = kNever;
   std::uint32_t requests_ = 0;
   std::uint32_t head_bytes_ = 0;  // of the head that is coming, when its pace was last looked at

@@ -39,6 +39,7 @@ Http2Connection::Http2Connection(Downstream& downstream, Service& service, std::
       idle_since_(began_),
       session_(*this, session_settings(downstream.settings()), began_) {
   transport_->set_user(*this);
+  output_pace_.begin(downstream_.output_demand());
   downstream_.observer().on_opened(DownstreamProtocol::kHttp2);
 }
 
@@ -56,9 +57,13 @@ void Http2Connection::start() {
   if (!transport_->input().empty() || transport_->at_end()) transport_->deliver_again();
 }
 
+void Http2Connection::due(TimePoint deadline) {
+  if (timer_.deadline() > deadline) timer_.arm(deadline);
+}
+
 TimePoint Http2Connection::due_after(std::chrono::milliseconds time) {
   const auto deadline = now() + time;
-  if (timer_.deadline() > deadline) timer_.arm(deadline);
+  due(deadline);
   return deadline;
 }
 
@@ -91,11 +96,14 @@ void Http2Connection::take_input() {
   if (drain_ == Drain::kAnnounced && drain_deadline_ == kNever && session_.is_greeted()) {
     drain_deadline_ = due_after(kDrainNotice);
   }
-  if (!session_.is_in_header_block()) {
-    block_began_ = kNever;
-  } else if (block_began_ == kNever) {
-    block_began_ = now();
-    due_after(downstream_.settings().request_head);
+  const bool was_in_block = std::exchange(is_in_block_, session_.is_in_header_block());
+  if (is_in_block_) {
+    if (was_in_block) {
+      block_pace_.took(input.size(), downstream_.head_demand(), now());
+    } else {
+      block_pace_.begin(downstream_.head_demand());
+    }
+    due(block_pace_.wait(now()));
   }
   // A client that takes no answers is not asked for more questions.
   if (transport_->pending_output() >= Transport::kHighWater) transport_->want_input(false);
@@ -380,13 +388,13 @@ void Http2Connection::bury() {
 
 bool Http2Connection::is_late(TimePoint now) {
   const auto& settings = downstream_.settings();
-  if (transport_->pending_output() > 0 && transport_->last_progress() + settings.write_idle <= now) {
+  if (output_pace_.is_late(*transport_, downstream_.output_demand(), now)) {
     transport_->close_with_reset();
-    on_failed(make_error(Reason::kClientTooSlow, "the client took nothing for timeouts.write_idle"));
+    on_failed(downstream_.too_slow_to_take());
     return true;
   }
   const bool is_greeting_late = !session_.is_greeted() && began_ + settings.request_head <= now;
-  const bool is_block_late = block_began_ != kNever && block_began_ + settings.request_head <= now;
+  const bool is_block_late = is_in_block_ && block_pace_.wait(now) <= now;
   if (is_greeting_late || is_block_late) {
     end_for(make_error(Reason::kHeadTimeout, "a head was not complete within timeouts.request_head (" +
                                                  std::to_string(settings.request_head.count()) + " ms)"));
@@ -416,15 +424,15 @@ void Http2Connection::on_timer() {
   if (const auto next = next_deadline(); next != kNever) timer_.arm(next);
 }
 
-TimePoint Http2Connection::next_deadline() const {
+TimePoint Http2Connection::next_deadline() {
   const auto& settings = downstream_.settings();
   auto next = drain_deadline_;
   const auto sooner = [&next](TimePoint deadline) { next = std::min(next, deadline); };
-  if (transport_->pending_output() > 0) sooner(transport_->last_progress() + settings.write_idle);
+  sooner(output_pace_.deadline(*transport_, now()));
   if (!session_.is_greeted()) sooner(began_ + settings.request_head);
-  if (block_began_ != kNever) sooner(block_began_ + settings.request_head);
+  if (is_in_block_) sooner(block_pace_.wait(now()));
   if (stream_count_ == 0) sooner(idle_since_ + settings.keep_alive);
-  for (const auto& stream : streams_) sooner(stream.next_deadline());
+  for (auto& stream : streams_) sooner(stream.next_deadline());
   return next;
 }
 

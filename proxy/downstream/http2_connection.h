@@ -14,6 +14,8 @@
 #include "io/transport.h"
 #include "proxy/downstream/downstream.h"
 #include "proxy/downstream/http2_stream.h"
+#include "proxy/downstream/output_pace.h"
+#include "proxy/downstream/pace.h"
 #include "proxy/downstream/stream.h"
 #include "proxy/http/http2_session.h"
 
@@ -45,7 +47,8 @@ class Http2Connection final : public DownstreamConnection,
   void pump();   // sends it now
   void write(Bytes bytes) override { transport_->write(bytes); }
   void note_drained(Http2Stream& stream) { drained_.push_back(&stream); }  // its writer may go on
-  TimePoint due_after(std::chrono::milliseconds time);                     // and the timer knows of it
+  void due(TimePoint deadline);                                            // the timer knows of it
+  TimePoint due_after(std::chrono::milliseconds time);
   // Bytes of responses that wait for the client's windows. Too many of them together: no writer goes on.
   void queue(std::size_t bytes) { queued_ += bytes; }
   void unqueue(std::size_t bytes) { queued_ -= bytes; }
@@ -63,7 +66,7 @@ class Http2Connection final : public DownstreamConnection,
   void on_connected() override {}
   void on_input() override;
   void on_writable() override;
-  void on_blocked() override { due_after(downstream_.settings().write_idle); }
+  void on_blocked() override { due(output_pace_.wait(*transport_, downstream_.output_demand(), now())); }
   void on_shut_down() override;
   void on_failed(const Error& error) override;
   void on_flushing() override { pump(); }
@@ -90,7 +93,7 @@ class Http2Connection final : public DownstreamConnection,
   void linger(std::chrono::milliseconds time, bool reads);
   void bury();
   bool is_late(TimePoint now);
-  TimePoint next_deadline() const;
+  TimePoint next_deadline();
 
   Downstream& downstream_;
   Service& service_;
@@ -98,6 +101,7 @@ class Http2Connection final : public DownstreamConnection,
   Timer timer_;
   ClientFacts facts_;
   std::unique_ptr<const Error> refusal_;
+  OutputPace output_pace_;
   Streams streams_;
   std::size_t stream_count_ = 0;
   std::vector<Http2Stream*> drained_;
@@ -107,11 +111,12 @@ class Http2Connection final : public DownstreamConnection,
   std::size_t owed_ = 0;  // of these, for which the connection's window was not opened
   TimePoint began_;
   TimePoint idle_since_;
-  TimePoint block_began_ = kNever;  // the head that is coming, if more than a frame of it is needed
+  Pace block_pace_;  // of the head that is coming, if more than a frame of it is needed
   TimePoint drain_deadline_ = kNever;
   std::uint32_t requests_ = 0;
   State state_ = State::kOpen;
   Drain drain_ = Drain::kNo;
+  bool is_in_block_ = false;
   bool is_settling_ = false;
   bool is_client_done_ = false;  // it sends nothing more
   http::Http2Session session_;

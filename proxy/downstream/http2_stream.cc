@@ -24,6 +24,8 @@ constexpr std::uint32_t kWideWindow = 512 * 1024;
 void Http2Stream::begin(Http2Connection& connection, TimePoint began) {
   connection_ = &connection;
   began_ = began;
+  body_pace_.begin(connection.downstream().body_demand());
+  output_pace_.begin(connection.downstream().output_demand());
 }
 
 void Http2Stream::start(std::optional<Error> fault, bool has_body) {
@@ -42,7 +44,6 @@ void Http2Stream::end() {
   fault_.reset();
   gone_.reset();
   read_failure_.reset();
-  body_deadline_ = kNever;
   arriving_ = passing_ = {};
   bytes_in_ = bytes_out_ = length_ = 0;
   status_ = 0;
@@ -80,7 +81,6 @@ void Http2Stream::on_end() {
 
 bool Http2Stream::poll_body(Result<Bytes>& piece) {
   is_reading_ = false;
-  body_deadline_ = kNever;
   if (const auto read = std::exchange(handed_, 0); read > 0) {
     inbox_.consume(read);
     connection_->let_go(read);
@@ -108,13 +108,14 @@ bool Http2Stream::poll_body(Result<Bytes>& piece) {
   }
   send_continue_if_awaited();
   is_reading_ = true;
-  if (!is_tunnel_) body_deadline_ = connection_->due_after(connection_->downstream().settings().body_idle);
+  if (!is_tunnel_) connection_->due(body_pace_.wait(connection_->now()));
   return false;
 }
 
 Result<Bytes> Http2Stream::hand_out(Bytes piece) {
   bytes_in_ += piece.size();
   const auto& settings = connection_->downstream().settings();
+  body_pace_.took(piece.size(), connection_->downstream().body_demand(), connection_->now());
   if (!is_tunnel_ && is_too_large(settings, request(), bytes_in_)) {
     return read_failure_.emplace(body_too_large(settings));
   }
@@ -197,10 +198,7 @@ void Http2Stream::append_body(Bytes piece) {
     piece = std::exchange(passing_, {});
     if (piece.empty() || gone_) return;
   }
-  if (outbox_.empty()) {
-    last_taken_ = connection_->now();
-    connection_->due_after(connection_->downstream().settings().write_idle);
-  }
+  if (outbox_.empty()) connection_->due(output_pace_.wait(connection_->now()));
   outbox_.append(piece);
   connection_->queue(piece.size());
   session.body_grew(*this);
@@ -225,7 +223,7 @@ bool Http2Stream::poll_writable(Result<void>& outcome) {
 }
 
 void Http2Stream::send_piece(std::size_t bytes) {
-  last_taken_ = connection_->now();
+  output_pace_.took(bytes, connection_->downstream().output_demand(), connection_->now());
   while (bytes > 0 && !outbox_.empty()) {
     iovec front{};
     outbox_.peek(&front, 1);
@@ -239,6 +237,7 @@ void Http2Stream::send_piece(std::size_t bytes) {
     connection_->write(passing_.first(bytes));
     passing_ = passing_.subspan(bytes);
   }
+  if (!outbox_.empty()) output_pace_.wait(connection_->now());
   if (is_blocked_ && outbox_.size() < kOutbox / 2) {
     is_blocked_ = false;
     connection_->note_drained(*this);
@@ -297,22 +296,20 @@ void Http2Stream::on_lost(const Error& error) {
 }
 
 void Http2Stream::check_deadlines(TimePoint now) {
-  const auto& settings = connection_->downstream().settings();
-  if (is_reading_ && body_deadline_ <= now) {
-    fail_read(make_error(Reason::kBodyTimeout, "no byte of the body came for timeouts.body_idle (" +
-                                                   std::to_string(settings.body_idle.count()) + " ms)"));
+  auto& downstream = connection_->downstream();
+  if (awaits_body() && body_pace_.wait(now) <= now) {
+    fail_read(downstream.too_slow_to_send());
     return;
   }
-  if (outbox_.empty() || last_taken_ + settings.write_idle > now) return;
+  if (outbox_.empty() || output_pace_.wait(now) > now) return;
   connection_->session().reset(*this, Reason::kClientTooSlow);
   connection_->touch();
-  on_gone(make_error(Reason::kClientTooSlow, "the client opened no window for timeouts.write_idle"));
+  on_gone(downstream.too_slow_to_take());
 }
 
-TimePoint Http2Stream::next_deadline() const {
-  const auto body = is_reading_ ? body_deadline_ : kNever;
-  const auto& settings = connection_->downstream().settings();
-  return outbox_.empty() ? body : std::min<TimePoint>(body, last_taken_ + settings.write_idle);
+TimePoint Http2Stream::next_deadline() {
+  const auto now = connection_->now();
+  return std::min(awaits_body() ? body_pace_.wait(now) : kNever, outbox_.empty() ? kNever : output_pace_.wait(now));
 }
 
 }  // namespace hybridge

@@ -9,6 +9,7 @@
 
 #include "base/chunk.h"
 #include "io/loop.h"
+#include "proxy/downstream/pace.h"
 #include "proxy/downstream/stream.h"
 #include "proxy/http/http2_session.h"
 
@@ -57,7 +58,7 @@ class Http2Stream final
   void leave(const Error& error);    // the client sends nothing more of it, and says so by no frame
   void on_drained() { resume_writer(); }
   void check_deadlines(TimePoint now);
-  TimePoint next_deadline() const;
+  TimePoint next_deadline();
 
  private:
   bool poll_body(Result<Bytes>& piece) override;
@@ -68,6 +69,7 @@ class Http2Stream final
   void send_piece(std::size_t bytes) override;
 
   void fail_read(const Error& error);
+  bool awaits_body() const { return is_reading_ && !is_tunnel_; }
   void drop_inbox();
   void drop_outbox();
   Result<Bytes> hand_out(Bytes piece);
@@ -78,8 +80,8 @@ class Http2Stream final
   std::optional<Error> gone_;
   std::optional<Error> read_failure_;
   TimePoint began_{};
-  TimePoint body_deadline_ = kNever;  // for a reader that waits
-  TimePoint last_taken_{};            // when something of the outbox was last sent, or it began to fill
+  Pace body_pace_;
+  Pace output_pace_;  // of what is in the outbox: the client opens its window, or does not
   ChunkQueue inbox_;
   ChunkQueue outbox_;
   Bytes arriving_;          // a piece on its way from the session to a reader that waits for it

@@ -332,3 +332,22 @@ def test_a_stalled_upload_leaves_room_for_others_of_its_connection(attacked, sit
     assert client.get().body == b"fine"
     assert client.response(stalled).status == 408
     client.close()
+
+
+def test_a_window_that_opens_byte_by_byte_is_not_progress(attacked, site):
+    client = Http2Client(attacked, "site.attacked.test", settings={4: 1}, reads_windows=False)
+    stream = client.request(target="/large")
+    answer = client.answer(stream)
+    client.socket.settimeout(0.3)
+    deadline = time.monotonic() + 20 * SLOWNESS
+    while answer.reset is None and not client.goaways and time.monotonic() < deadline:
+        client.open_window(stream, 1)
+        try:
+            client.frame()
+        except TimeoutError:
+            continue
+        except Ended:
+            break
+    assert answer.reset is not None or client.goaways, "it went on for 20 s"
+    assert len(answer.body) < 10_000
+    client.close()

@@ -1,22 +1,16 @@
-// What the fuzz targets demand, and how they say that it does not hold.
+// What the fuzz targets demand of requests, whichever protocol they came by.
 #pragma once
 
-#include <cstdio>
-#include <cstdlib>
 #include <string>
-#include <string_view>
 
 #include "proxy/http/forwarded.h"
 #include "proxy/http/http1_parser.h"
+#include "tests/fuzz/demand.h"
 #include "tests/proxy/http/llhttp_judge.h"
 
 namespace hybridge::http {
 
-inline void demand(bool holds, std::string_view what) {
-  if (holds) return;
-  std::fprintf(stderr, "does not hold: %.*s\n", static_cast<int>(what.size()), what.data());
-  std::abort();
-}
+using test::demand;
 inline void demand_agreement(const std::string& disagreement) {
   demand(disagreement.empty(), disagreement);
 }

@@ -1,4 +1,4 @@
-// Any bytes as a request, a response, a chunked body and a PROXY header. What must hold: the verdict does not depend
+// Any bytes as a request, a response and a chunked body. What must hold: the verdict does not depend
 // on how the bytes were cut; the scanner and the parser agree; llhttp reads what is accepted the same way; what is
 // forwarded or answered can be read again and means the same; what the client may not say does not come through.
 #include <cstdint>
@@ -9,7 +9,6 @@
 #include "proxy/http/error_page.h"
 #include "proxy/http/http1_parser.h"
 #include "proxy/http/http1_writer.h"
-#include "proxy/http/proxy_protocol.h"
 #include "tests/fuzz/demands.h"
 #include "tests/proxy/http/llhttp_judge.h"
 
@@ -98,16 +97,6 @@ void fuzz_body(std::string_view bytes, std::size_t piece) {
   demand_agreement(test::chunked_disagreement(bytes));
 }
 
-void fuzz_proxy_header(std::string_view bytes) {
-  const auto header = parse_proxy_header(bytes);
-  if (!header || header->state != ProxyHeader::State::kComplete) return;
-  demand(header->bytes > 0 && header->bytes <= bytes.size(), "a PROXY header is within its bytes");
-  for (std::size_t n = 0; n < header->bytes; ++n) {
-    const auto part = parse_proxy_header(bytes.substr(0, n));
-    demand(part && part->state == ProxyHeader::State::kIncomplete, "a part of a good PROXY header is incomplete");
-  }
-}
-
 }  // namespace
 }  // namespace hybridge::http
 
@@ -122,6 +111,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz_response(bytes, end, Method::kGet);
   fuzz_response(bytes, end, Method::kHead);
   fuzz_body(end == 0 ? bytes : bytes.substr(end), piece);
-  fuzz_proxy_header(bytes);
   return 0;
 }

@@ -1,0 +1,27 @@
+#include "proxy/downstream/output_pace.h"
+
+#include <algorithm>
+
+namespace hybridge {
+
+void OutputPace::look(const Transport& transport, const Pace::Demand& demand, TimePoint now) {
+  const auto taken = std::max(taken_, transport.bytes_taken());
+  pace_.took(taken - taken_, demand, now);
+  taken_ = taken;
+}
+
+TimePoint OutputPace::wait(const Transport& transport, const Pace::Demand& demand, TimePoint now) {
+  if (!pace_.is_waiting()) look(transport, demand, now);
+  return pace_.wait(now);
+}
+
+bool OutputPace::is_late(const Transport& transport, const Pace::Demand& demand, TimePoint now) {
+  if (transport.pending_output() == 0) {
+    pace_.begin(demand);
+    return false;
+  }
+  look(transport, demand, now);
+  return pace_.wait(now) <= now;
+}
+
+}  // namespace hybridge
