@@ -274,12 +274,25 @@ TEST(Http1Connection, WaitsAsLongAsABodyMoves) {
   DownstreamWorld world({.settings = {.body_idle = 1s}});
   world.serve_by(echo);
   const auto client = world.connect();
-  client->send("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 6\r\n\r\n");
+  client->send("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1200\r\n\r\n");
   for (int i = 0; i < 6; ++i) {
     world.runner.for_at_least(250ms);
-    client->send("x");
+    client->send(std::string(200, 'x'));
   }
-  EXPECT_EQ(client->receive_until("xxxxxx"), "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nPOST /a xxxxxx");
+  EXPECT_TRUE(client->receive_until(std::string(1200, 'x')).starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST(Http1Connection, CutsABodyThatComesSlowerThanItMust) {
+  DownstreamWorld world({.settings = {.body_idle = 500ms, .min_rate = 1000}});
+  world.serve_by(echo);
+  const auto client = world.connect();
+  client->send("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\n");
+  const auto began = Clock::now();
+  while (!client->has_input() && Clock::now() - began < 5s) {
+    client->send("x");
+    world.runner.for_at_least(50ms);
+  }
+  EXPECT_TRUE(client->receive_to_end().starts_with("HTTP/1.1 408 "));
 }
 
 TEST(Http1Connection, DoesNotBlameAClientWhoseBodyNobodyReads) {
