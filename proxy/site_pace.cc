@@ -20,7 +20,9 @@ void SitePace::look(const std::vector<const WorkerCounters*>& workers, TimePoint
   looked_ = now;
   std::unordered_map<std::string_view, std::uint64_t> totals;
   for (const auto* worker : workers) {
-    for (const auto* site = worker->sites(); site; site = site->next) totals[site->name] += site->total();
+    for (const auto* site = worker->sites(); site; site = site->next) {
+      for (const auto& count : site->by_class) totals[site->name] += count.value();
+    }
   }
   const auto kept = std::exp2(-passed / kHalfLife);
   const std::lock_guard lock(mutex_);
