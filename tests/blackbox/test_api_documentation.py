@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from harness.addresses import text
+from harness.addresses import text as address_text
 from harness.hybridge import ROOT
 
 EXAMPLE = re.compile(r"^```sh\n(curl .*?)^```\n^```(json|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -26,7 +26,7 @@ def test_every_example_is_answered_as_it_says(make_edge):
     examples = EXAMPLE.findall((ROOT / "docs/API.md").read_text())
     assert len(examples) >= 10
     for command, kind, expected in examples:
-        command = command.replace("127.0.0.1:9180", text(edge.admin_endpoint))
+        command = command.replace("127.0.0.1:9180", address_text(edge.admin_endpoint))
         done = subprocess.run(
             ["bash", "-c", command],
             env={**os.environ, "TOKEN": edge.token},
@@ -52,3 +52,14 @@ def is_json(said: str) -> bool:
 
 def sorted_json(said: str) -> str:
     return json.dumps(json.loads(said), sort_keys=True, ensure_ascii=False)
+
+
+def test_every_call_and_every_code_is_told(make_edge):
+    text = (ROOT / "docs/API.md").read_text()
+    calls = make_edge().admin("GET", "/v1/openapi.json").json["paths"]
+    untold = [path for path in calls if path not in text and f"`…/{path.rsplit('/', 1)[1]}`" not in text]
+    assert len(calls) > 20 and untold == []
+    codes = set()
+    for source in (ROOT / "admin").glob("*.cc"):
+        codes |= set(re.findall(r'problem\(\d{3}, "([a-z_]+)"', source.read_text()))
+    assert len(codes) > 15 and [code for code in sorted(codes) if f"`{code}`" not in text] == []
