@@ -1,4 +1,4 @@
-"""Random operations by the API, with restarts and kills between them; after each the edge serves what a simple model says."""
+"""Random operations by both APIs, with restarts and kills between them; after each the edge serves what a simple model says."""
 
 import os
 import random
@@ -6,23 +6,14 @@ import signal
 
 import pytest
 
-from harness.scripted_origin import ok
+from harness.press import Press, set_password
+from harness.scripted_origin import telling
 from harness.table_model import STATUSES, TableModel
 
 SERVERS = [f"f{number}.test" for number in range(4)]
 SITES = [f"site{number}.test" for number in range(12)]
 HOSTS = [f"host{number}.test" for number in range(12)] + SITES[:3]  # a site's own name may be a host too
 SEED = int(os.environ.get("HYBRIDGE_TEST_SEED", "20261126"))
-
-
-def telling(name: str):
-    """Answers with its own name, and the host that the request was for."""
-
-    def script(connection):
-        while (request := connection.read_request()) is not None:
-            connection.send(ok(f"{name} {request.text('host')}".encode()))
-
-    return script
 
 
 class Driver:
@@ -35,6 +26,7 @@ class Driver:
         self.model = TableModel()
         self.keys = 0
         self.client = edge.plain_client()
+        self.press = Press(edge)
         self.did: list[str] = []  # what led here, for whoever reads a failure
 
     def value_of_server(self, origin: str) -> dict:
@@ -142,6 +134,47 @@ class Driver:
         self.model = self.applied([("site", site, {"server": server, "status": "active"})])
         return [site]
 
+    def job(self, method: str, path: str, body, after: TableModel) -> None:
+        """By the control plane's API: it succeeds, unless it would make a ring."""
+        self.did.append(f"press {method} {path} {body}")
+        job = self.press.run(method, path, body)
+        assert job["status"] == ("Failure" if after.has_ring() else "Success"), (job, self.did[-12:])
+        if job["status"] == "Success":
+            self.model = after
+
+    def by_press(self) -> list[str]:
+        if not self.model.servers:
+            return self.single()
+        dice, after = self.dice, self.model.copy()
+        server, site, host = dice.choice(sorted(after.servers)), dice.choice(SITES), dice.choice(HOSTS)
+        what = dice.choice(["place", "remove", "status", "host", "remove host", "redirect", "no redirect"])
+        if what == "place":
+            after.sites[site] = {**after.sites.get(site, {}), "server": server}
+            self.job("POST", f"proxy/upstreams/{server}/sites", {"name": site}, after)
+        elif what == "remove":
+            if after.sites.get(site, {}).get("server") == server:
+                del after.sites[site]
+            self.job("DELETE", f"proxy/upstreams/{server}/sites/{site}", {}, after)
+        elif what == "status":
+            word = dice.choice(list(STATUSES))
+            after.sites[site] = {"server": server, **after.sites.get(site, {}), "status": word}
+            said = "activated" if word == "active" else word
+            self.job("POST", f"proxy/upstreams/{server}/sites/{site}/status", {"status": said}, after)
+        elif what == "host":
+            after.hosts[host] = {**after.hosts.get(host, {}), "site": site}
+            self.job("POST", "proxy/hosts", {"name": host, "target": site, "certificate": {}}, after)
+        elif what == "remove host":
+            after.hosts.pop(host, None)
+            self.job("DELETE", f"proxy/hosts/{host}", {}, after)
+        elif what == "redirect":
+            target = dice.choice([name for name in HOSTS if name != host])
+            after.hosts[host] = {**after.hosts.get(host, {}), "redirect": target}
+            self.job("POST", "proxy/hosts/redirects", {"domains": [host], "target": target}, after)
+        else:
+            after.take_redirect_away(host)
+            self.job("DELETE", "proxy/hosts/redirects", {"domains": [host]}, after)
+        return [site, host]
+
     def restart(self) -> list[str]:
         if self.dice.random() < 0.5:
             self.did.append("kill -9")
@@ -156,7 +189,7 @@ class Driver:
         return HOSTS + SITES
 
     def step(self) -> list[str]:
-        things = [self.single] * 12 + [self.several] * 5 + [self.everything, self.only_tried, self.outdated, self.repeated]
+        things = [self.single] * 8 + [self.several] * 5 + [self.by_press] * 6 + [self.everything, self.only_tried, self.outdated, self.repeated]
         return self.dice.choice(things)()
 
     # What must be so after each. -----------------------------------------------------------------------------------
@@ -167,12 +200,16 @@ class Driver:
         where = f"{host} after\n" + "\n".join(self.did[-12:])
         assert answer.status == status, where
         if status == 200:
-            assert answer.content == f"{what} {host}", where
+            assert answer.content == f"{what} / {host}", where
         elif status == 308:
             assert answer.text("location") == f"https://{what}/", where
 
     def check_table(self) -> None:
         got = self.edge.admin("GET", "/v1/snapshot").json
+        for site in got["sites"].values():
+            site.setdefault("status", "active")  # as it is when nobody said it
+        for site in self.model.sites.values():
+            site.setdefault("status", "active")
         assert got == self.model.document(self.value_of_server), "\n".join(self.did[-12:])
 
 
@@ -191,7 +228,9 @@ def run(edge, make_origin, steps: int, seed: int) -> None:
 
 @pytest.fixture
 def modelled(make_edge):
-    return make_edge({"redirect_to_https": False, "limits": {"requests_per_connection": 1_000_000}})
+    edge = make_edge({"redirect_to_https": False, "limits": {"requests_per_connection": 1_000_000}}, start=False)
+    set_password(edge)
+    return edge.start()
 
 
 def test_the_table_is_as_a_model_says(modelled, make_origin):

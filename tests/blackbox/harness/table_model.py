@@ -18,6 +18,13 @@ class TableModel:
         servers = {name: value_of_server(origin) for name, origin in self.servers.items()}
         return {"servers": servers, "sites": self.sites, "hosts": self.hosts, "rules": []}
 
+    def take_redirect_away(self, host: str) -> None:
+        """A host that only had its redirect goes with it; one with a site serves that again."""
+        if "redirect" in self.hosts.get(host, {}):
+            del self.hosts[host]["redirect"]
+            if not self.hosts[host]:
+                del self.hosts[host]
+
     def has_ring(self) -> bool:
         for host in self.hosts:
             seen = set()
