@@ -97,6 +97,21 @@ def test_a_reader_who_does_not_read_is_let_go_and_holds_nobody_up(watched):
     wait_until(lambda: watched.admin("GET", "/v1/status").json["ready"], "the edge to be well")
 
 
+def test_a_hold_is_told_in_each_of_its_states(watched, make_origin):
+    watched.add_site("held.events.test", make_origin())
+    reader = Reader(watched)
+    begun = watched.admin("POST", "/v1/holds?wait=drained", {"id": "w1", "scope": {"site": "held.events.test"}})
+    assert begun.status == 200, begun
+    assert watched.admin("POST", "/v1/holds/w1/release", {}).status == 200
+    states = []
+    while not states or states[-1] != "ended":
+        kind, data = reader.next()
+        assert (kind, data["id"]) == ("hold", "w1")
+        states.append(data["state"])
+    assert states[0] == "draining" and "holding" in states
+    reader.close()
+
+
 def test_it_is_for_those_with_a_token(watched):
     connection = http.client.HTTPConnection(*watched.admin_endpoint, timeout=PATIENCE)
     connection.request("GET", "/v1/events")
