@@ -43,11 +43,11 @@ class Metrics : public prometheus::Collectable {
     std::vector<const WorkerCounters*> workers;
     const ProcessCounters* process = nullptr;
     // Called while scraping, on the scraping thread; not set: 0, or none.
-    std::function<std::size_t()> certificates;
-    std::function<std::vector<Expiry>(std::size_t)> expiring;  // at most so many, soonest first
-    std::function<std::uint64_t()> access_log_dropped;         // lines
-    std::function<std::uint64_t()> rate_limits_forgotten;      // keys
-    std::function<std::size_t()> quarantined;                  // stored records that are left out
+    std::function<std::size_t()> certificates = {};
+    std::function<std::vector<Expiry>(std::size_t)> expiring = {};  // at most so many, soonest first
+    std::function<std::uint64_t()> access_log_dropped = {};         // lines
+    std::function<std::uint64_t()> rate_limits_forgotten = {};      // keys
+    std::function<std::size_t()> quarantined = {};                  // stored records that are left out
     std::function<HoldFigures()> holds = {};
     // How servers were when they were last asked; goes before what workers have seen of them.
     std::function<std::map<std::string, Health>()> health = {};

@@ -73,10 +73,10 @@ TEST(SnapshotJson, ServersMadeByOtherMeansAreWrittenInFull) {
 }
 
 TEST(SnapshotJson, KeepsWhatASiteSaysOfBeingHeldByItsOwnWord) {
-  constexpr std::string_view kDocument =
+  constexpr std::string_view document =
       R"({"servers":{"f1":{"endpoints":[{"address":"203.0.113.7","port":80}]}},"sites":{"a.test":{"server":"f1"},)"
       R"("b.test":{"in_band":false,"server":"f1"},"c.test":{"in_band":true,"server":"f1"}}})";
-  const auto snapshot = read_snapshot(kDocument).snapshot;
+  const auto snapshot = read_snapshot(document).snapshot;
   EXPECT_TRUE(snapshot.find("a.test").in_band);
   EXPECT_FALSE(snapshot.find("b.test").in_band);
   EXPECT_TRUE(snapshot.find("c.test").in_band);
