@@ -31,7 +31,8 @@ bool is_repeatable(const Exchange& exchange, const UpstreamConnection& upstream,
 }  // namespace
 
 bool is_watched(const Exchange& exchange) {
-  return exchange.worker.config().holds.in_band && exchange.route.in_band && exchange.request().upgrade.empty();
+  return exchange.worker.config().holds.in_band && exchange.route.in_band && !exchange.onward &&
+         exchange.request().upgrade.empty();
 }
 
 Task<Result<void>> look_into(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head,

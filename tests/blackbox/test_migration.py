@@ -12,6 +12,7 @@ from harness.crowd import Crowd
 from harness.customer.server import CustomerServer
 from harness.migration import NEIGHBOUR, SITE, Migration
 from harness.neighbour import Neighbour
+from harness.press import Press, set_password
 from harness.tls_client import client_context
 from harness.waiting import SLOWNESS, wait_until
 
@@ -22,7 +23,7 @@ class Nobody:
     config = {"holds": {"in_band": False}}
     is_held = False
 
-    def __init__(self, edge):
+    def __init__(self, edge, server):
         pass
 
     def begin(self) -> None:
@@ -37,8 +38,8 @@ class InBand:
     config = {}
     is_held = True
 
-    def __init__(self, edge):
-        self.edge = edge
+    def __init__(self, edge, server):
+        self.edge, self.server = edge, server
 
     def windows(self) -> list[dict]:
         answer = self.edge.admin("GET", "/v1/holds")
@@ -75,6 +76,26 @@ class Explicit(InBand):
         super().end()
 
 
+class Status(Explicit):
+    """Trigger D: a word of the control plane's status call. In-band is off, so that the word alone counts."""
+
+    config = {"holds": {"in_band": False}}
+
+    def set(self, status: str) -> None:
+        path = f"proxy/upstreams/{self.server.name}/sites/{SITE}/status"
+        self.press.succeed("POST", path, {"status": status, "extra_domains": [], "skip_reload": False})
+
+    def begin(self) -> None:
+        set_password(self.edge)
+        self.press = Press(self.edge)
+        self.set("hold")
+        wait_until(lambda: [window["state"] for window in self.windows()] == ["holding"], "the site to drain")
+
+    def end(self) -> None:
+        self.set("activated")
+        InBand.end(self)
+
+
 @pytest.fixture
 def migrate(make_edge, origin, authority, tmp_path):
     """migrate(trigger): the whole story, and what it left behind to be judged."""
@@ -85,13 +106,14 @@ def migrate(make_edge, origin, authority, tmp_path):
         for name in ("f1.customer.test", "f2.customer.test"):
             folder = tmp_path / name
             folder.mkdir()
-            servers.append(CustomerServer(folder, name))
+            servers.append(CustomerServer(folder, name, authority))
         first, second = servers
         first.new_site(SITE)
         edge.put_certificate(SITE, authority.issue(SITE))
         edge.add_site(NEIGHBOUR, origin)
-        edge.routes["servers"][second.name] = {"endpoints": [{"address": second.address, "port": second.endpoint[1]}]}
-        edge.add_site(SITE, first, server=first.name)
+        edge.routes["servers"] |= {server.name: server.record() for server in servers}
+        edge.routes["sites"][SITE] = {"server": first.name}
+        edge.put_routes()
         migration = Migration(
             edge,
             first,
@@ -100,7 +122,7 @@ def migrate(make_edge, origin, authority, tmp_path):
             Neighbour(edge.http, origin.endpoint, NEIGHBOUR),
         )
         migration.is_held = make_trigger.is_held
-        migration.run(make_trigger(edge))
+        migration.run(make_trigger(edge, first))
         return migration
 
     yield run
@@ -148,5 +170,11 @@ def test_a_site_that_says_itself_that_it_is_stopped(migrate):
 
 def test_a_hold_around_the_work(migrate):
     migration = migrate(Explicit)
+    assert migration.crowd.errors() == [], summary(migration.crowd.errors())
+    assert_nobody_noticed(migration)
+
+
+def test_a_word_of_the_status_call(migrate):
+    migration = migrate(Status)
     assert migration.crowd.errors() == [], summary(migration.crowd.errors())
     assert_nobody_noticed(migration)

@@ -77,7 +77,7 @@ class SilentTables final : public LiveTables {
 };
 
 struct RegistryWorld {
-  explicit RegistryWorld(Duration patience = std::chrono::seconds(10)) : patience(patience) {
+  explicit RegistryWorld(Duration its_patience = std::chrono::seconds(10)) : patience(its_patience) {
     publisher = std::make_unique<Publisher>(executor, *store, tables,
                                             StateReader::open(directory.path()).value()->load().value());
     Server f1{.name = "f1.test",

@@ -123,6 +123,7 @@ class Crowd:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._is_over = False
+        self._visitors = 0
         self._tasks: list[asyncio.Task] = []
 
     # For the test's thread -------------------------------------------------------------------------------------------
@@ -142,6 +143,10 @@ class Crowd:
         self._loop.close()
         if failures:
             raise failures[0]
+
+    def visit(self, count: int) -> None:
+        """Newcomers, who ask for one thing each and go: by turns a page, a count and a POST."""
+        asyncio.run_coroutine_threadsafe(self._welcome(count), self._loop).result()
 
     def errors(self) -> list[Act]:
         return [act for act in list(self.acts) if act.is_error]
@@ -165,11 +170,16 @@ class Crowd:
         for index in range(numbers.sockets):
             self._add(self._talk, f"s{index}", index)
 
-    def _add(self, character, name: str, index: int) -> None:
+    async def _welcome(self, count: int) -> None:
+        for _ in range(count):
+            self._visitors += 1
+            self._add((self._write, self._read)[self._visitors % 3 > 0], f"v{self._visitors}", 1, times=1)
+
+    def _add(self, character, name: str, index: int, **options) -> None:
         dice = random.Random(f"{self.seed} {name}")
         is_encrypted = index % self.numbers.encrypted == 0
         line = Line(self.edge.https if is_encrypted else self.edge.http, self.tls if is_encrypted else None, self.host)
-        self._tasks.append(self._loop.create_task(character(name, dice, line)))
+        self._tasks.append(self._loop.create_task(character(name, dice, line, **options)))
 
     async def _pause(self, dice: random.Random) -> None:
         await asyncio.sleep(min(dice.expovariate(1 / self.numbers.pause), 6 * self.numbers.pause))
@@ -197,11 +207,17 @@ class Crowd:
         await send()
         act.outcome, act.answer = await line.receive()
 
-    async def _read(self, name: str, dice: random.Random, line: Line) -> None:
+    async def _turns(self, dice: random.Random, times: int | None):
+        """The numbers of a client's turns, each after a pause, until the story is over or it has had them all."""
         number = 0
-        while not self._is_over:
-            await self._pause(dice)
+        while not self._is_over and number != times:
+            if times is None:
+                await self._pause(dice)
             number += 1
+            yield number
+
+    async def _read(self, name: str, dice: random.Random, line: Line, times: int | None = None) -> None:
+        async for number in self._turns(dice, times):
             if dice.random() < 0.5:
                 act = self._act(name, "page", f"{name}-{number}")
                 fields = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
@@ -217,11 +233,8 @@ class Crowd:
         fields = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
         return line.send("POST", f"/api/method/{act.kind}?id={act.id}{takes}", fields, body)
 
-    async def _write(self, name: str, dice: random.Random, line: Line) -> None:
-        number = 0
-        while not self._is_over:
-            await self._pause(dice)
-            number += 1
+    async def _write(self, name: str, dice: random.Random, line: Line, times: int | None = None) -> None:
+        async for number in self._turns(dice, times):
             body = json.dumps({"id": f"{name}-{number}", "value": dice.random()}).encode()
             act = self._act(name, "write", f"{name}-{number}", body)
             await self._ask(act, dice, line, lambda: self._post(act, line, body, dice), API_SECONDS)  # noqa: B023
@@ -249,10 +262,7 @@ class Crowd:
         line.close()
 
     async def _upload(self, name: str, dice: random.Random, line: Line) -> None:
-        number = 0
-        while not self._is_over:
-            await self._pause(dice)
-            number += 1
+        async for number in self._turns(dice, None):
             is_large = dice.random() < self.numbers.large_share
             sizes = self.numbers.large_upload_bytes if is_large else self.numbers.upload_bytes
             body = dice.randbytes(dice.randint(*sizes))
@@ -266,10 +276,7 @@ class Crowd:
         uri = f"ws://{self.host}/socket.io/?EIO=4&transport=websocket"
         async with contextlib.AsyncExitStack() as stack:
             socket = await stack.enter_async_context(websockets.connect(uri, host=host, port=port, ping_interval=None))
-            number = 0
-            while not self._is_over:
-                await self._pause(dice)
-                number += 1
+            async for number in self._turns(dice, None):
                 act = self._act(name, "message", f"{name}-{number}")
                 try:
                     await socket.send(act.id)

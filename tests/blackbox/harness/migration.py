@@ -11,7 +11,7 @@ from harness.waiting import SLOWNESS, wait_until
 SITE = "erp.customer.test"
 NEIGHBOUR = "site.test"
 BEFORE = 400  # answers before anything happens
-ARRIVALS = 12  # requests that come in each state of the site
+ARRIVALS = 12  # newcomers in each state of the site
 AFTER = 400  # answers after it
 
 
@@ -57,8 +57,9 @@ class Migration:
             self.neighbour.stop()
 
     def _requests_come(self, when: str, unaided: int) -> None:
-        """Until a dozen have come in this state; where nobody holds them, until one has met with it."""
+        """A dozen newcomers, as the others may all be waiting by now; where nobody holds them, until one has met with it."""
         since = time.monotonic()
+        self.crowd.visit(ARRIVALS)
         self.crowd.wait_for(f"requests {when}", ARRIVALS, lambda act: act.kind != "message" and act.began > since)
         if not self.is_held:
             self.crowd.wait_for(f"a {unaided} {when}", 1, lambda act: act.outcome == unaided and act.began > since)

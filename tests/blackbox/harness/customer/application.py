@@ -1,12 +1,13 @@
 """The application of a customer's server, as a program: what Frappe does for a site, as far as an edge can tell.
 
-    application.py ADDRESS SOCKETIO_PORT SITES_FOLDER=PORT...
+    application.py ADDRESS SOCKETIO_PORT AGENT_FOLDER=PORT SITES_FOLDER=PORT...
 
 Each port serves the sites in one bench's folder; which site is asked for, nginx says (X-Frappe-Site-Name). A site that
 is not in the folder is a 404. One whose site_config.json says `maintenance_mode` is refused with Frappe's own 503
 before its body is read. What a POST does is a line in the site's `ledger`: `ID DIGEST`.
 
-The WebSocket port echoes. The program says `ready` when it listens.
+The WebSocket port echoes. The agent's port takes every call for the beginning of a job, and tells of jobs what the
+folder has of them (`ID.json`, which the test writes). The program says `ready` when it listens.
 """
 
 import asyncio
@@ -114,6 +115,35 @@ class Bench:
             os.close(ledger)
 
 
+class Agent:
+    """The server's agent as a control plane calls it: jobs, and a credential."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = Request((await reader.readuntil(b"\r\n\r\n"))[:-4])
+            await reader.readexactly(int(request.get("content-length") or 0))
+            writer.write(self.answer(request).bytes())
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    def answer(self, request: Request) -> Answer:
+        if request.get("authorization") != "bearer agent-password":
+            return Answer(401, json.dumps({"message": "Unauthenticated"}))
+        if request.method == "POST":
+            number = 1 + len(list(self.folder.iterdir()))
+            (self.folder / f"{number}.json").write_text(json.dumps({"id": number, "status": "Pending", "steps": []}))
+            return Answer(200, json.dumps({"job": number}))
+        if request.path.startswith("/agent/jobs/"):
+            return Answer(200, (self.folder / f"{request.path.rsplit('/', 1)[1]}.json").read_text())
+        return message("pong")
+
+
 async def echo(socket) -> None:
     try:
         async for text in socket:
@@ -122,8 +152,10 @@ async def echo(socket) -> None:
         pass
 
 
-async def main(address: str, socketio_port: str, *benches: str) -> None:
+async def main(address: str, socketio_port: str, agent: str, *benches: str) -> None:
     await websockets.serve(echo, address, int(socketio_port), ping_interval=None)
+    folder, port = agent.rsplit("=", 1)
+    await asyncio.start_server(Agent(pathlib.Path(folder)).serve, address, int(port), backlog=1024)
     for bench in benches:
         folder, port = bench.rsplit("=", 1)
         await asyncio.start_server(Bench(pathlib.Path(folder)).serve, address, int(port), backlog=1024)

@@ -10,6 +10,7 @@ import signal
 import sys
 
 from harness import addresses
+from harness.certificates import Authority
 from harness.nginx import Nginx
 from harness.process import Process
 from harness.probing import accepts
@@ -45,20 +46,29 @@ _FRONT = """\
     listen {listen} default_server backlog=1024;
     return 404;
   }}
+  server {{
+    listen {address}:{tls_port} ssl;
+    ssl_certificate {chain}; ssl_certificate_key {key};
+    location /agent/ {{ proxy_pass http://{address}:{agent}; }}
+  }}
 """
 
 
 class CustomerServer:
     """nginx before two benches. Sites are folders in `benches/BENCH/sites`; all of it is in `directory`."""
 
-    def __init__(self, directory: pathlib.Path, name: str):
+    def __init__(self, directory: pathlib.Path, name: str, authority: Authority):
         self.directory = directory
         self.name = name
+        self.ca = authority.pem
+        self.chain, self.key = authority.issue(name).write(directory, "agent")
+        self.jobs = directory / "jobs"
+        self.jobs.mkdir()
         self.endpoint = addresses.free_endpoint()
         self.address = self.endpoint[0]
         taken = {self.endpoint[1]}
         self.ports = {}
-        for part in ("socketio", *BENCHES):
+        for part in ("socketio", "agent", "tls", *BENCHES):
             port = addresses.free_port(self.address)
             while port in taken:
                 port = addresses.free_port(self.address)
@@ -70,6 +80,14 @@ class CustomerServer:
         self._past: list[Nginx] = []  # told to end, and still there for the WebSockets that they carry
         self._application = self._start_application()
         self._nginx = self._start_nginx()
+
+    def record(self) -> dict:
+        """As the table has it: sites in clear text, the agent over TLS."""
+        return {
+            "endpoints": [{"address": self.address, "port": self.endpoint[1]}],
+            "tls": {"mode": "off", "ca": self.ca},
+            "agent": {"port": self.ports["tls"]},
+        }
 
     # What the agent does ---------------------------------------------------------------------------------------------
 
@@ -117,6 +135,13 @@ class CustomerServer:
     def start_nginx(self) -> None:
         self._nginx = self._start_nginx()
 
+    def set_job(self, number: int, status: str, **steps: str) -> None:
+        """What the agent tells of a job, with the steps that a test names: `Enable_Maintenance_Mode="Success"`."""
+        told = [{"name": name.replace("_", " "), "status": state} for name, state in steps.items()]
+        changed = self.jobs / f"{number}.new"
+        changed.write_text(json.dumps({"id": number, "status": status, "steps": told}))
+        changed.rename(self.jobs / f"{number}.json")
+
     def ledger(self, site: str) -> list[tuple[str, str]]:
         """(id, digest) of what was executed, in order."""
         return [tuple(line.split(" ")) for line in (self.folder_of(site) / "ledger").read_text().splitlines()]
@@ -134,7 +159,14 @@ class CustomerServer:
         benches = [f"{self.sites_of(bench)}={self.ports[bench]}" for bench in BENCHES]
         process = Process(
             f"{self.name}-application",
-            [sys.executable, APPLICATION, self.address, self.ports["socketio"], *benches],
+            [
+                sys.executable,
+                APPLICATION,
+                self.address,
+                self.ports["socketio"],
+                f"{self.jobs}={self.ports['agent']}",
+                *benches,
+            ],
             self.directory,
         )
 
@@ -153,7 +185,14 @@ class CustomerServer:
 
     def _configuration(self) -> str:
         listen = addresses.text(self.endpoint)
-        text = _FRONT.format(listen=listen)
+        text = _FRONT.format(
+            listen=listen,
+            address=self.address,
+            tls_port=self.ports["tls"],
+            agent=self.ports["agent"],
+            chain=self.chain,
+            key=self.key,
+        )
         for bench in BENCHES:
             for folder in sorted(self.sites_of(bench).iterdir()):
                 text += _SITE.format(
