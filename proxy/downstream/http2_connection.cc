@@ -110,12 +110,12 @@ void Http2Connection::take_input() {
   if (transport_->at_end()) on_client_done();
 }
 
-// A half-close: what was asked for whole is still answered.
+// A half-close: what was asked for whole is still answered, unless it would have to wait for a hold to end.
 void Http2Connection::on_client_done() {
   if (std::exchange(is_client_done_, true)) return;
   const auto error = make_error(Reason::kClientGone, "the client closed the connection");
   for_each_stream([&error](Http2Stream& stream) {
-    if (!stream.is_ended()) stream.leave(error);
+    if (!stream.is_ended() || stream.is_held()) stream.leave(error);
   });
   if (stream_count_ == 0) linger(kLinger, true);
 }

@@ -42,6 +42,7 @@ class Http2Connection final : public DownstreamConnection,
   Downstream& downstream() { return downstream_; }
   http::Http2Session& session() { return session_; }
   const ClientFacts& facts() const { return facts_; }
+  bool is_client_done() const { return is_client_done_; }  // it sends nothing more
   TimePoint now() const { return downstream_.loop().now(); }
   void touch();  // something is to be sent by the end of this turn
   void pump();   // sends it now
@@ -118,7 +119,7 @@ class Http2Connection final : public DownstreamConnection,
   Drain drain_ = Drain::kNo;
   bool is_in_block_ = false;
   bool is_settling_ = false;
-  bool is_client_done_ = false;  // it sends nothing more
+  bool is_client_done_ = false;
   http::Http2Session session_;
 };
 

@@ -47,7 +47,7 @@ void Http2Stream::end() {
   arriving_ = passing_ = {};
   bytes_in_ = bytes_out_ = length_ = 0;
   status_ = 0;
-  has_left_session_ = has_story_ = is_finished_ = is_tunnel_ = is_length_told_ = is_body_whole_ = false;
+  is_held_ = has_left_session_ = has_story_ = is_finished_ = is_tunnel_ = is_length_told_ = is_body_whole_ = false;
   is_window_wide_ = continue_sent_ = is_reading_ = is_blocked_ = sends_body_ = false;
   begin_again();
 }
@@ -269,6 +269,14 @@ void Http2Stream::reset(Reason reason) {
 }
 
 // ---- Its end ----
+
+// The connection is read from all the time: its end is seen as soon as it comes.
+void Http2Stream::set_held(bool held) {
+  is_held_ = held;
+  if (held && !gone_ && connection_->is_client_done()) {
+    leave(make_error(Reason::kClientGone, "the client closed the connection"));
+  }
+}
 
 void Http2Stream::on_gone(const Error& error) {
   if (gone_) return;

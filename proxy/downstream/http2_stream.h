@@ -41,6 +41,8 @@ class Http2Stream final
   void write_head(const http::ResponseHead& head) override;
   void finish() override;
   void reset(Reason reason) override;
+  void set_held(bool held) override;
+  std::size_t buffered_bytes() const override { return inbox_.size() - handed_; }
   int status() const override { return status_; }  // 101 of a WebSocket, though HTTP/2 calls it 200
   bool is_gone() const override { return gone_.has_value(); }
   bool is_body_read() const override { return is_body_whole_ && inbox_.size() == handed_; }
@@ -51,6 +53,7 @@ class Http2Stream final
   bool has_story() const { return has_story_; }
   bool is_finished() const { return is_finished_; }
   bool is_tunnel() const { return is_tunnel_; }
+  bool is_held() const { return is_held_; }
   void on_data(Bytes data);
   void on_end();  // of the request's body
   void on_gone(const Error& error);
@@ -95,6 +98,7 @@ class Http2Stream final
   bool has_left_session_ = false;
   bool is_finished_ = false;
   bool is_tunnel_ = false;
+  bool is_held_ = false;
   bool is_length_told_ = false;
   bool is_body_whole_ = false;  // all of the request's body has come
   bool is_window_wide_ = false;

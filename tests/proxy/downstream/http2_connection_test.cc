@@ -240,6 +240,44 @@ TEST(Http2Connection, ServesWhatWasAskedBeforeAHalfClose) {
   h2.world.runner.until([&] { return h2.world.closed == 1; });
 }
 
+TEST(Http2Connection, TakesTheConnectionsEndForLeavingWhileHeld) {
+  Http2World h2;
+  auto& held = h2.ask(1, http2::request());
+  auto& late = h2.ask(3, http2::request());
+  auto& served = h2.ask(5, http2::request());
+  Departed departed;
+  held.stream.set_gone_listener(&departed);
+  held.stream.set_held(true);
+  EXPECT_FALSE(held.stream.is_gone());
+  h2.client->shutdown();
+  h2.world.runner.until([&] { return held.stream.is_gone(); });
+  EXPECT_EQ(departed.times, 1);
+  held.stream.set_gone_listener(nullptr);
+  EXPECT_FALSE(late.stream.is_gone());
+  late.stream.set_held(true);  // it had left before
+  EXPECT_TRUE(late.stream.is_gone());
+  held.end();
+  late.end();
+  answer(served.stream, 200, "served");
+  served.end();
+  EXPECT_EQ(h2.frame_of(http2::kData).payload, "served");
+}
+
+TEST(Http2Connection, TellsWhatOfABodyWaits) {
+  Http2World h2;
+  auto& story = h2.ask(1, http2::request("POST"), false);
+  story.stream.set_held(true);
+  EXPECT_EQ(story.stream.buffered_bytes(), 0u);
+  h2.client->send(http2::data(1, "12345", false));
+  h2.world.runner.until([&] { return story.stream.buffered_bytes() == 5; });
+  story.stream.set_held(false);
+  Outcome<Result<std::string>> piece{read_piece(story.stream)};
+  EXPECT_EQ(**piece, "12345");
+  EXPECT_EQ(story.stream.buffered_bytes(), 0u);
+  answer(story.stream, 200, "");
+  story.end();
+}
+
 TEST(Http2Connection, NeverBeginsWhatIsTakenBackInTheSameBreath) {
   Http2World h2;
   h2.world.serve_by(ignore);
