@@ -32,7 +32,7 @@ class Http2Budget {
   static constexpr std::int32_t kSignal = 1;       // WINDOW_UPDATE, PRIORITY, PRIORITY_UPDATE, unknown frames
   // What earns.
   static constexpr std::int32_t kAnswered = 20;  // an exchange that came to its end
-  static constexpr std::int32_t kDataFrame = 2;  // of an answer: a client may open two windows for each
+  static constexpr std::int32_t kDataFrame = 2;  // of an answer, a full one: a client may open two windows for each
 
   explicit Http2Budget(TimePoint now) : refilled_(now) {}
 

@@ -19,6 +19,9 @@ namespace {
 constexpr std::int32_t kConnectionWindow = 1 << 20;
 // Whoever sends more of a body in smaller pieces than this, frame by frame, makes work.
 constexpr std::size_t kCrumbBytes = 64;
+// Whoever opens windows for less than this at a time makes work, too.
+constexpr std::size_t kFullBytes = 1024;
+constexpr std::size_t kLargestHead = 2 << 20;    // more than limits.upstream_header_bytes can be, with what we add
 constexpr unsigned kFirstUnknownFrame = 0x0a;    // the first type that RFC 9113 does not define
 constexpr std::int32_t kAnyStream = 0x7fffffff;  // RFC 9113 6.8: of the first of two GOAWAYs
 
@@ -54,14 +57,16 @@ struct Http2Callbacks {
   static int verdict(const Http2Session& self) { return self.violation_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
 
   // Every frame, also those that nghttp2 answers or passes over by itself.
-  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* frame, void* user) {
+  static int begin_frame(nghttp2_session* session, const nghttp2_frame_hd* frame, void* user) {
     auto& self = of(user);
     using Budget = Http2Budget;
     switch (frame->type) {
       case NGHTTP2_DATA:
-      case NGHTTP2_HEADERS:
       case NGHTTP2_RST_STREAM:
         break;  // judged by what they bring
+      case NGHTTP2_HEADERS:
+        check_stream(self, session, frame->stream_id);
+        break;
       case NGHTTP2_SETTINGS:
         if ((frame->flags & NGHTTP2_FLAG_ACK) == 0) self.spend(Budget::kSettings, Reason::kHttp2Frames, "SETTINGS");
         break;
@@ -76,6 +81,10 @@ struct Http2Callbacks {
         self.spend(Budget::kSignal, Reason::kHttp2Frames, "WINDOW_UPDATE");
         break;
       case NGHTTP2_PRIORITY:
+        if (frame->stream_id == 0) {  // RFC 9113 6.3: also where priorities are passed over
+          self.terminate(make_error(Reason::kHttp2Protocol, "PRIORITY of no stream"), NGHTTP2_PROTOCOL_ERROR);
+        }
+        [[fallthrough]];
       case NGHTTP2_PRIORITY_UPDATE:
         self.spend(Budget::kSignal, Reason::kHttp2Frames, "priorities");
         break;
@@ -84,6 +93,18 @@ struct Http2Callbacks {
         break;
     }
     return verdict(self);
+  }
+
+  // RFC 9113 5.1, 5.1.1: no stream begins below another, or twice. nghttp2 forgets streams that have ended and passes
+  // over what comes for them; that is right only where the client could not know that we had ended it.
+  static void check_stream(Http2Session& self, nghttp2_session* session, std::int32_t id) {
+    if (id > self.highest_stream_) {
+      self.stream_before_ = std::exchange(self.highest_stream_, id);
+    } else if (!nghttp2_session_find_stream(session, id) && !self.may_be_unknown(id)) {
+      const bool was_never = id > self.stream_before_ && id < self.highest_stream_;
+      self.terminate(make_error(Reason::kHttp2Protocol, "HEADERS of a stream that has ended or was passed over"),
+                     was_never ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED);
+    }
   }
 
   static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
@@ -222,6 +243,7 @@ struct Http2Callbacks {
   static int stream_closed(nghttp2_session* session, std::int32_t id, std::uint32_t code, void* user) {
     auto& self = of(user);
     auto* stream = stream_of(session, id);
+    if (!stream || (!stream->is_ended_ && !stream->is_reset_there_)) self.remember(id);
     if (!stream) return 0;
     const bool is_clean = code == NGHTTP2_NO_ERROR && !stream->is_reset_there_ && !stream->is_reset_here_;
     if (is_clean) {
@@ -241,13 +263,21 @@ struct Http2Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     auto* stream = stream_of(session, frame->hd.stream_id);
     if (!stream) return 0;
-    if (frame->hd.type == NGHTTP2_DATA) self.budget_.earn(Http2Budget::kDataFrame);
+    if (frame->hd.type == NGHTTP2_DATA && frame->hd.length >= kFullBytes) self.budget_.earn(Http2Budget::kDataFrame);
     const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 || stream->is_answer_over_;
     stream->is_answer_over_ = is_last;
     // RFC 9113 8.1: the answer is complete, and the rest of the request is not wanted.
     if (is_last && (stream->is_malformed_ || (!stream->is_ended_ && !stream->is_tunnel_))) {
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                 stream->is_malformed_ ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_NO_ERROR);
+    }
+    return 0;
+  }
+
+  // A head that cannot be sent (it is larger than a client may be sent) must not leave its stream open for ever.
+  static int frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int why, void*) {
+    if (frame->hd.type == NGHTTP2_HEADERS && why == NGHTTP2_ERR_FRAME_SIZE_ERROR) {
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
     }
     return 0;
   }
@@ -304,6 +334,7 @@ struct Http2Callbacks {
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, data_chunk);
       nghttp2_session_callbacks_set_on_stream_close_callback(made, stream_closed);
       nghttp2_session_callbacks_set_on_frame_send_callback(made, frame_sent);
+      nghttp2_session_callbacks_set_on_frame_not_send_callback(made, frame_not_sent);
       nghttp2_session_callbacks_set_send_data_callback(made, send_data);
       nghttp2_session_callbacks_set_unpack_extension_callback(made, skip_extension);
       nghttp2_session_callbacks_set_error_callback2(made, remark);
@@ -319,6 +350,7 @@ struct Http2Callbacks {
       nghttp2_option_set_no_auto_window_update(made, 1);
       nghttp2_option_set_no_http_messaging(made, 1);  // Http2HeadReader is stricter, and says why
       nghttp2_option_set_no_closed_streams(made, 1);
+      nghttp2_option_set_max_send_header_block_length(made, kLargestHead);
       nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
       // Frames of other types than nghttp2's are told too, though nobody looks into them.
       for (unsigned type = kFirstUnknownFrame; type <= 0xff; ++type) {
@@ -466,6 +498,16 @@ void Http2Session::cut(Error error) {
 
 bool Http2Session::is_over() const {
   return nghttp2_session_want_read(session_.get()) == 0 && nghttp2_session_want_write(session_.get()) == 0;
+}
+
+void Http2Session::remember(std::int32_t id) {
+  auto& place = ended_here_[next_ended_++ % ended_here_.size()];
+  forgotten_ = std::max(forgotten_, place);
+  place = id;
+}
+
+bool Http2Session::may_be_unknown(std::int32_t id) const {
+  return id <= forgotten_ || std::find(ended_here_.begin(), ended_here_.end(), id) != ended_here_.end();
 }
 
 void Http2Session::spend(std::int32_t points, Reason reason, std::string_view what) {

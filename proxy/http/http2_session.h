@@ -6,6 +6,7 @@
 // receive() or send() has returned, never from within, so that whoever handles them may call anything here.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -152,6 +153,9 @@ class Http2Session {
   void terminate(Error error, std::uint32_t code);
   void malformed(Http2SessionStream& stream, Error error);
   void push(Event event) { events_.push_back(std::move(event)); }
+  // Streams that we ended while the client might still send: it cannot know at once.
+  void remember(std::int32_t id);
+  bool may_be_unknown(std::int32_t id) const;
 
   User& user_;
   const Http2Settings settings_;
@@ -162,6 +166,11 @@ class Http2Session {
   std::optional<Error> violation_;
   std::string last_words_;       // of nghttp2, on what was wrong
   std::size_t block_bytes_ = 0;  // that the block now coming decodes to
+  std::int32_t highest_stream_ = 0;
+  std::int32_t stream_before_ = 0;
+  std::array<std::int32_t, 16> ended_here_{};
+  std::uint32_t next_ended_ = 0;
+  std::int32_t forgotten_ = 0;  // of these, the highest that has no place any more
   bool is_in_block_ = false;
   bool is_greeted_ = false;
   std::unique_ptr<nghttp2_session, SessionFree> session_;

@@ -136,6 +136,31 @@ TEST(Http2Session, CutsDataThatIsPaddingOnly) {
   EXPECT_LT(blows, 200);
 }
 
+TEST(Http2Session, CutsWhoOpensWindowsByteByByte) {
+  World world;
+  world.give(std::string(h2::kPreface) + h2::settings({{4, 0}}) + h2::headers(1, h2::request()));
+  world.stream().body = std::string(100'000, 'x');
+  world.session.write_head(world.stream(), response(200), {}, true);
+  int blows = 0;
+  for (; !world.fault && blows < 100'000; ++blows) world.give(h2::window_update(1, 1));
+  EXPECT_LT(blows, 1100);
+  EXPECT_EQ(world.fault->reason, Reason::kHttp2Frames);
+}
+
+TEST(Http2Session, BearsADownloadWhoseWindowsAreOpenedFrameByFrame) {
+  World world;
+  world.give(h2::greeting() + h2::headers(1, h2::request()));
+  auto& stream = world.stream();
+  world.session.write_head(stream, response(200), {}, true);
+  for (int i = 0; i < 10'000; ++i) {
+    stream.body = std::string(2'000, 'x');
+    world.session.body_grew(stream);
+    world.flush();
+    world.give(h2::window_update(0, 2'000) + h2::window_update(1, 2'000));
+    ASSERT_FALSE(world.fault) << i;
+  }
+}
+
 TEST(Http2Session, BearsABrowserThatCancelsAsMuchAsItLoads) {
   World world;
   world.give(h2::greeting());

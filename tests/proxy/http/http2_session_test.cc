@@ -80,6 +80,23 @@ TEST(Http2Session, AnswersWithoutABody) {
   EXPECT_TRUE(frames[0].ends_stream());
 }
 
+TEST(Http2Session, SendsALargeHeadAndResetsAStreamWhoseHeadIsTooLarge) {
+  for (const auto& [bytes, is_sent] : {std::pair(300'000u, true), std::pair(3'000'000u, false)}) {
+    World world;
+    world.give(h2::greeting() + h2::headers(1, h2::request()));
+    world.frames.clear();
+    const std::string value(bytes, 'v');
+    auto head = response(200);
+    head.headers.add("x-large", value);
+    world.session.write_head(world.stream(), head, {}, false);
+    world.flush();
+    const auto frames = world.frames_of(1);
+    ASSERT_FALSE(frames.empty());
+    EXPECT_EQ(frames.back().type, is_sent ? h2::kContinuation : h2::kRstStream);
+    EXPECT_EQ(world.events.back(), "closed 1");
+  }
+}
+
 TEST(Http2Session, SendsABodyAsItGrows) {
   World world;
   world.give(h2::greeting() + h2::headers(1, h2::request()));
@@ -279,6 +296,31 @@ INSTANTIATE_TEST_SUITE_P(
                     Broken{"TrailersThatDoNotEnd", h2::headers(1, {{"x", "y"}}, false)},
                     Broken{"PseudoInTrailers", h2::headers(1, {{":path", "/"}})}),
     [](const auto& it) { return it.param.name; });
+
+TEST(Http2Session, PassesOverWhatComesForAStreamThatItHasEnded) {
+  World world;
+  world.give(h2::greeting());
+  std::uint32_t id = 1;
+  for (int i = 0; i < 40; ++i, id += 2) {  // more than it remembers
+    world.give(h2::headers(id, h2::request("POST"), false));
+    world.session.write_head(*world.streams.back(), response(204), {}, false);
+    world.flush();
+    world.give(h2::data(id, "late", false) + h2::headers(id, {{"x", "trailer"}}));
+    world.give(h2::headers(1, {{"x", "trailer"}}));
+    ASSERT_FALSE(world.fault) << i << ": " << world.fault->detail;
+  }
+}
+
+TEST(Http2Session, EndsWhenAStreamBeginsAgainOrBelowAnother) {
+  for (const auto& [id, error] : {std::pair(3u, NGHTTP2_STREAM_CLOSED), std::pair(1u, NGHTTP2_PROTOCOL_ERROR)}) {
+    World world;
+    world.give(h2::greeting() + h2::headers(3, h2::request()) + h2::rst_stream(3));
+    world.give(h2::headers(id, h2::request()));
+    ASSERT_TRUE(world.fault);
+    EXPECT_EQ(world.fault->reason, Reason::kHttp2Protocol);
+    EXPECT_EQ(world.goaway().number(4), std::uint32_t{error});
+  }
+}
 
 TEST(Http2Session, DropsTrailers) {
   World world;
