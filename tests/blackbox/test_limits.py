@@ -200,3 +200,33 @@ def test_an_answer_to_too_much_names_the_limit(plain, head, status, word):
         assert word in answer.content, answer.content
         assert answer.text("content-type") == "application/problem+json"
         assert client.is_closed()
+
+
+def test_a_large_upload_to_a_host_that_nobody_has_still_sees_its_answer(plain):
+    """What nobody wants is read and thrown away for a while: a close upon unread bytes would destroy the answer."""
+    size = 20_000_000
+    with plain.plain_client() as client:
+        client.send(f"POST / HTTP/1.1\r\nHost: nobody.test\r\nContent-Length: {size}\r\n\r\n".encode())
+        sending = threading.Thread(target=client.send, args=(b"x" * size,))
+        sending.start()
+        answer = client.response()
+        assert answer.status == 307 and answer.text("connection") == "close"
+        sending.join()
+        assert client.is_closed()
+
+
+def test_a_process_without_descriptors_neither_spins_nor_dies(make_edge, make_origin):
+    """Who comes then waits in the kernel's queue, until somebody leaves."""
+    few = make_edge({"workers": 1, "redirect_to_https": False, "limits": {"connections": 1000}}, start=False)
+    few.launch("prlimit", "--nofile=100:100")
+    few.wait_until_ready()
+    few.add_site("few.test", make_origin())
+    clients = [few.plain_client() for _ in range(150)]
+    wait_until(lambda: "Too many open files" in few.process.stderr(), "the process to be full")
+    before = few.process.cpu_seconds()
+    threading.Event().wait(1)  # for as long as its time is taken, not for something
+    assert few.process.cpu_seconds() - before < 0.5
+    for client in clients:
+        client.close()
+    with few.plain_client() as client:
+        assert client.get("few.test").status == 200
