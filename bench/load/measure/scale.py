@@ -5,6 +5,7 @@ import json
 import select
 import socket
 import ssl
+import threading
 import time
 
 from measure import certificates
@@ -62,6 +63,76 @@ class IdleScenario:
 
 def names(count: int) -> list[str]:
     return [f"shop{number}.hosts.test" for number in range(count)]
+
+
+class Upgrader:
+    """A server that takes every upgrade and then says nothing."""
+
+    def __enter__(self) -> "Upgrader":
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port = self._listener.getsockname()[1]
+        self._taken: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *failure) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for connection in self._taken:
+            connection.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._taken.append(connection)
+            connection.recv(8192)
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+
+
+class WebSocketsScenario:
+    """Hybridge alone: the peers' configurations here carry no upgrades."""
+
+    name = "websockets"
+    title = "memory of idle WebSockets over TLS, each with its connection to the server"
+    host = "ws.bench.test"
+
+    def run(self, world: World, options, say) -> dict:
+        rows, measured = [], {}
+        count = options.idle // 5
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        for kind in (HybridgeRing, HybridgeEpoll):
+            peer = world.fresh(kind).start()
+            with Upgrader() as server:
+                table = peer.snapshot([])
+                table["servers"]["tunnels"] = {"endpoints": [{"address": "127.0.0.1", "port": server.port}]}
+                table["sites"][self.host] = {"server": "tunnels"}
+                peer.put("/v1/snapshot", json.dumps(table))
+                warm(world, peer)
+                before = peer.pss_kib()
+                clients = [self._upgraded(peer, context) for _ in range(count)]
+                time.sleep(SETTLE)
+                after = peer.pss_kib()
+                for client in clients:
+                    client.close()
+            peer.stop()
+            each = (after - before) / count
+            rows.append([peer.name, f"{count:,}", f"{before / 1024:.1f}", f"{after / 1024:.1f}", f"{each:.1f}"])
+            measured[peer.name] = {"before_kib": before, "after_kib": after, "kib_per_pair": each}
+        columns = ["", "pairs", "MiB before", "MiB with them", "KiB each"]
+        return {"kind": "rows", "columns": columns, "rows": rows, "measured": measured}
+
+    def _upgraded(self, peer: Peer, context: ssl.SSLContext) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", peer.https), timeout=PATIENCE)
+        client = context.wrap_socket(plain, server_hostname=self.host)
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
+        client.sendall(f"GET / HTTP/1.1\r\nHost: {self.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n".encode())
+        if not client.recv(1024).startswith(b"HTTP/1.1 101 "):
+            raise Failure("websockets: no 101 came")
+        return client
 
 
 class WorkersScenario:
@@ -225,4 +296,4 @@ class HostsScenario:
                 if not connection.recv(100).startswith(b"HTTP/1.1 200"):
                     raise Failure(f"hosts: {peer.name} does not serve {host}")
 
-SCENARIOS = (IdleScenario(), WorkersScenario(), HostsScenario())
+SCENARIOS = (IdleScenario(), WebSocketsScenario(), WorkersScenario(), HostsScenario())
