@@ -5,8 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "tests/support/upstream_story.h"
 #include "tests/support/upstream_world.h"
@@ -97,13 +100,16 @@ TEST(Dial, TheFirstLookUpIsNotWaitedForWithoutEnd) {
 TEST(Dial, TriesTheNextAddressAtOnceWhenOneRefuses) {
   UpstreamWorld world;
   ScriptedServer listener(world.runner);
-  world.names.set("f1.test", {"127.0.0.2", "127.0.0.3", "127.0.0.1"});
+  std::vector<std::string> addresses;
+  for (int last = 2; last < 12; ++last) addresses.push_back("127.0.0." + std::to_string(last));
+  addresses.push_back("127.0.0.1");
+  world.names.set("f1.test", addresses);
   auto& server = world.upstreams.find(named(listener.port()));
   const auto began = Clock::now();
   auto lease = world.lease(server);
   ASSERT_TRUE(lease);
   EXPECT_EQ(lease->endpoint(), listener.address());
-  EXPECT_LT(Clock::now() - began, 2 * Dial::kHeadStart) << "two addresses refused, neither had its head start";
+  EXPECT_LT(Clock::now() - began, 8 * Dial::kHeadStart) << "ten addresses refused, none had its head start";
 }
 
 TEST(Dial, GivesASilentAddressAHeadStartAndThenTriesTheNext) {
@@ -120,9 +126,15 @@ TEST(Dial, GivesASilentAddressAHeadStartAndThenTriesTheNext) {
   EXPECT_GE(Clock::now() - began, Dial::kHeadStart);
   EXPECT_LT(Clock::now() - began, 3s);
   EXPECT_EQ(world.upstreams.stats().connecting, 0U) << "the slower attempt is given up";
-  auto second = world.lease(server);
-  EXPECT_EQ(second->endpoint().ip(), "127.0.0.1");
-  EXPECT_LT(second->connect_microseconds(), 250'000U) << "what worked last is tried first";
+  // What worked last is tried first. The quickest of some tells: any one may meet a busy moment of the machine.
+  std::vector<Lease> more;
+  auto quickest = std::numeric_limits<std::uint64_t>::max();
+  for (int i = 0; i < 8; ++i) {
+    more.push_back(world.lease(server));
+    EXPECT_EQ(more.back()->endpoint().ip(), "127.0.0.1");
+    quickest = std::min<std::uint64_t>(quickest, more.back()->connect_microseconds());
+  }
+  EXPECT_LT(std::chrono::microseconds(quickest), Dial::kHeadStart);
 }
 
 TEST(Dial, TriesIpv6First) {
