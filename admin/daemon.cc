@@ -363,6 +363,7 @@ void Daemon::end() {
   successor_.reset();
   publisher_.reset();
   followed_.reset();
+  followed_holds_.reset();
   loaders_.reset();
   prober_.reset();
   resolver_.reset();

@@ -19,6 +19,7 @@
 #include "admin/admin_side.h"
 #include "admin/event_log.h"
 #include "admin/executor.h"
+#include "admin/followed_holds.h"
 #include "admin/followed_tables.h"
 #include "admin/hold_registry.h"
 #include "admin/hold_store.h"
@@ -135,6 +136,7 @@ class Daemon final : private Publisher::Observer,
   SitePace pace_;
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<FollowedTables> followed_;  // of the predecessor, if there is one
+  std::unique_ptr<FollowedHolds> followed_holds_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<AdminSide> admin_;
   std::unique_ptr<EventLog> events_;

@@ -111,7 +111,10 @@ void Daemon::publish_before_listening(const LoadedState& state) {
   const auto snapshot = std::make_shared<const Snapshot>(state.snapshot);
   edge_->publish(std::make_shared<const CertificateTable>(state.certificates), {});
   edge_->publish(snapshot, {});
-  if (predecessor_) followed_ = std::make_unique<FollowedTables>(*edge_, *predecessor_, snapshot);
+  if (predecessor_) {
+    followed_ = std::make_unique<FollowedTables>(*edge_, *predecessor_, snapshot);
+    followed_holds_ = std::make_unique<FollowedHolds>(*edge_, *predecessor_);
+  }
   tickets_.emplace(Clock::now(), config_->tls.ticket_rotation, config_->tls.ticket_lifetime,
                    predecessor_ ? predecessor_->offer().ticket_keys : std::vector<TicketKeyring::Aged>{});
   edge_->publish(tickets_->keys());
@@ -179,7 +182,7 @@ Result<void> Daemon::open_holds() {
   hold_store_ = std::move(*store);
   holds_ = std::make_unique<HoldRegistry>(HoldRegistry::Ports{
       .store = *hold_store_,
-      .workers = *edge_,
+      .workers = followed_holds_ ? static_cast<LiveHolds&>(*followed_holds_) : *edge_,
       .tip = [this] { return publisher_->tip(); },
       .submit = [this](Write write, Publisher::Done done) { publisher_->submit(std::move(write), std::move(done)); },
       .before = [this](const std::vector<std::string>& sites) { return pace_.basis(sites); },

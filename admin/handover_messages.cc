@@ -14,8 +14,8 @@ namespace hybridge {
 namespace json = boost::json;
 
 namespace {
-constexpr std::array<std::string_view, 7> kWords = {"prepared", "frozen", "serving", "gone",
-                                                    "failed",   "change", "live"};
+constexpr std::array<std::string_view, 9> kWords = {"prepared", "frozen", "serving", "gone", "failed",
+                                                    "change",   "live",   "holds",   "held"};
 
 Error invalid(std::string what) {
   return make_error(Reason::kInvalid,

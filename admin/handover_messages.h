@@ -5,7 +5,8 @@
 //   old → new  Frozen     no write is under way any more and none will be, with the store's lock
 //   new → old  Serving    it accepts connections, and is the one from now on
 //   old → new  Gone       the old one cannot come back: the new one may write
-//   then, until the old one ends: Change (new → old), the table as the new one changes it, and Live, its receipt
+//   then, until the old one ends: Change (new → old), the table as the new one changes it, and Live, its receipt;
+//   Holds (new → old), the stored windows are others than they were, and Held, its receipt: its gates are as they say
 //
 // At any time before Serving, Failed says why nothing will come of it. Values; pure functions.
 #pragma once
@@ -33,12 +34,12 @@ struct HandoverOffer {
   std::vector<TicketKeyring::Aged> ticket_keys;              // so that sessions resume across the handover
 };
 
-enum class HandoverWord : std::uint8_t { kPrepared, kFrozen, kServing, kGone, kFailed, kChange, kLive };
+enum class HandoverWord : std::uint8_t { kPrepared, kFrozen, kServing, kGone, kFailed, kChange, kLive, kHolds, kHeld };
 
 struct HandoverMessage {
   HandoverWord word = HandoverWord::kFailed;
   std::string detail{};           // kFailed: why; kPrepared: the new version
-  std::uint64_t revision = 0;     // kChange, kLive
+  std::uint64_t revision = 0;     // kChange, kLive; kHolds, kHeld: a number of their own
   std::vector<Change> changes{};  // kChange
 };
 

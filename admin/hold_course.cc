@@ -1,5 +1,6 @@
 // What happens to windows by themselves: the way to disk and to the workers, what those report, and what time brings.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <utility>
@@ -158,6 +159,33 @@ Result<void> HoldRegistry::restore_here() {
   }
   look_at_live();
   return {};
+}
+
+void HoldRegistry::follow(std::function<void()> done) {
+  executor_.post([this, done = std::move(done)] {
+    auto loaded = ports_.store.load();
+    if (!loaded) {
+      log::error("which sites are held by the process that has taken over cannot be read: {}", loaded.error().detail);
+      return done();
+    }
+    Windows now;
+    for (auto& record : loaded->records) {
+      if (record.is_live()) now[record.id].record = std::move(record);
+    }
+    // The last of them to be live, and this call, are when it is done.
+    const auto left = std::make_shared<std::atomic<std::size_t>>(now.size() + 1);
+    const auto one = [left, done] {
+      if (left->fetch_sub(1) == 1) done();
+    };
+    for (const auto& [id, window] : windows_) {
+      if (window.record.is_live() && !now.contains(id)) ports_.workers.unhold(id, {});
+    }
+    for (const auto& [id, window] : now) {
+      ports_.workers.hold(std::make_shared<const HoldTerms>(terms_of(window.record, *ports_.tip().snapshot)), one);
+    }
+    windows_ = std::move(now);
+    one();
+  });
 }
 
 void HoldRegistry::start() {

@@ -112,6 +112,8 @@ class HoldRegistry final : private LiveHolds::Observer {
   void pause(std::function<void()> done);
   void resume();
   void retire();
+  // Behind retire(): the stored windows are others, by the other process. `done` when the workers keep to them.
+  void follow(std::function<void()> done);
 
   // `done` is called once, on the registry's thread, unless it says otherwise.
   void begin(HoldBegin begin, Done done);

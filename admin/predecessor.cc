@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "base/process_log.h"
@@ -126,9 +127,22 @@ void Predecessor::tell(std::uint64_t revision, const std::vector<Change>& change
     if (is_there_) untaken_.emplace(revision, std::exchange(done, nullptr));
   }
   if (done) return done();
-  const auto sent =
-      channel_.send(write_message({.word = HandoverWord::kChange, .revision = revision, .changes = changes}), {},
-                    Clock::now() + kMoment);
+  send({.word = HandoverWord::kChange, .revision = revision, .changes = changes});
+}
+
+void Predecessor::tell_holds(std::function<void()> done) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    number = ++holds_told_;
+    if (is_there_) untaken_holds_.emplace(number, std::exchange(done, nullptr));
+  }
+  if (done) return done();
+  send({.word = HandoverWord::kHolds, .revision = number});
+}
+
+void Predecessor::send(const HandoverMessage& message) {
+  const auto sent = channel_.send(write_message(message), {}, Clock::now() + kMoment);
   if (sent) return;
   if (!is_closed(sent.error())) {
     log::error("the process before this one does not hear of changes any more: {}", sent.error().detail);
@@ -136,32 +150,34 @@ void Predecessor::tell(std::uint64_t revision, const std::vector<Change>& change
   channel_.shut_down();
 }
 
+void Predecessor::taken(Untaken& told, std::uint64_t number) {
+  std::vector<std::function<void()>> done;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto end = told.upper_bound(number);
+    for (auto each = told.begin(); each != end; ++each) done.push_back(std::move(each->second));
+    told.erase(told.begin(), end);
+  }
+  for (const auto& tell : done) tell();
+}
+
 void Predecessor::hear() {
   for (;;) {
     auto received = channel_.receive(kNever);
     const auto message = received ? read_message(received->text) : Result<HandoverMessage>(received.error());
     if (!message) break;
-    if (message->word != HandoverWord::kLive) continue;
-    std::vector<std::function<void()>> done;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto end = untaken_.upper_bound(message->revision);
-      for (auto each = untaken_.begin(); each != end; ++each) done.push_back(std::move(each->second));
-      untaken_.erase(untaken_.begin(), end);
-    }
-    for (const auto& tell : done) tell();
+    if (message->word == HandoverWord::kLive) taken(untaken_, message->revision);
+    if (message->word == HandoverWord::kHeld) taken(untaken_holds_, message->revision);
   }
   has_gone();
 }
 
 void Predecessor::has_gone() {
-  decltype(untaken_) untaken;
   {
     const std::lock_guard lock(mutex_);
     is_there_ = false;
-    untaken.swap(untaken_);
   }
-  for (const auto& [revision, done] : untaken) done();
+  for (auto* told : {&untaken_, &untaken_holds_}) taken(*told, std::numeric_limits<std::uint64_t>::max());
 }
 
 }  // namespace hybridge

@@ -1,7 +1,8 @@
 // The process that this one takes over from, seen from here: what it hands over, in which order, and, while it ends,
 // the changes it must hear of. (The old process's side is admin/successor.h; what is said, admin/handover_messages.h.)
 //
-// Owned by the daemon. from_environment() to serving() are for its thread, at start; tell() for the Publisher's.
+// Owned by the daemon. from_environment() to serving() are for its thread, at start; tell() for the Publisher's,
+// tell_holds() for that of the registry of holds.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,8 @@ class Predecessor {
 
   // What the table has become. `done`, on any thread: the other process serves by it too, or serves nothing any more.
   void tell(std::uint64_t revision, const std::vector<Change>& changes, std::function<void()> done);
+  // The stored windows have changed. `done`: the other process's gates are as they say, or it has none any more.
+  void tell_holds(std::function<void()> done);
   bool is_there() const;  // any thread
   void stop();            // it hears no more from here; what it has not taken up counts as done
 
@@ -51,6 +54,10 @@ class Predecessor {
   explicit Predecessor(Descriptor socket) : channel_(std::move(socket)) {}
 
   Result<HandoverMessage> await(HandoverWord word);
+  using Untaken = std::multimap<std::uint64_t, std::function<void()>>;  // by revision, or number
+
+  void send(const HandoverMessage& message);
+  void taken(Untaken& told, std::uint64_t number);
   void hear();
   void has_gone();
 
@@ -58,9 +65,11 @@ class Predecessor {
   HandoverOffer offer_;
   ListeningSockets sockets_;
   std::thread hearing_;
-  mutable std::mutex mutex_;  // of the two below
+  mutable std::mutex mutex_;  // of what stands below
   bool is_there_ = true;
-  std::multimap<std::uint64_t, std::function<void()>> untaken_;  // by revision
+  Untaken untaken_;
+  Untaken untaken_holds_;
+  std::uint64_t holds_told_ = 0;
 };
 
 }  // namespace hybridge

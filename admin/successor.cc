@@ -231,12 +231,16 @@ void Successor::follow() {
       log::error("a change of the process that has taken over is not followed: {}", message.error().detail);
       continue;
     }
-    if (message->word != HandoverWord::kChange) continue;
-    const auto revision = message->revision;
-    sources_.publisher.follow(std::move(message->changes), revision, [this, revision] {
-      const auto said = write_message({.word = HandoverWord::kLive, .revision = revision});
+    const auto receipt = [this, revision = message->revision](HandoverWord word) {
+      const auto said = write_message({.word = word, .revision = revision});
       static_cast<void>(channel_.send(said, {}, Clock::now() + kCalls));
-    });
+    };
+    if (message->word == HandoverWord::kHolds) {
+      sources_.holds.follow([receipt] { receipt(HandoverWord::kHeld); });
+    } else if (message->word == HandoverWord::kChange) {
+      sources_.publisher.follow(std::move(message->changes), message->revision,
+                                [receipt] { receipt(HandoverWord::kLive); });
+    }
   }
 }
 
