@@ -54,16 +54,16 @@ passed=0
 failed=0
 
 # try NAME COMMAND PATTERN...: each extended regular expression must match a line of what the command says, or must
-# not when it begins with `!`.
+# not when it begins with `!`. Upper case or lower: HTTP/2, which curl chooses where both sides can, has no upper case.
 try() {
   local name=$1 command=$2 said pattern wrong=()
   shift 2
   said=$(timeout 30 bash -c "$command" 2>&1 </dev/null | tr -d '\r\000') || true
   for pattern in "$@"; do
     if [[ $pattern == !* ]]; then
-      if grep -qE -e "${pattern#!}" <<<"$said"; then wrong+=("there should be no line  ${pattern#!}"); fi
+      if grep -qiE -e "${pattern#!}" <<<"$said"; then wrong+=("there should be no line  ${pattern#!}"); fi
     else
-      grep -qE -e "$pattern" <<<"$said" || wrong+=("there should be a line  $pattern")
+      grep -qiE -e "$pattern" <<<"$said" || wrong+=("there should be a line  $pattern")
     fi
   done
   if [[ ${#wrong[@]} == 0 ]]; then
@@ -81,7 +81,7 @@ try_the_lines() {
   local name
   name=$(printf f1.customer.localhost | sha512sum)
   try 'a site by its own name: the answer, and what its server saw' "$line_seen" \
-    '^HTTP/1\.1 200 ' "^X-Proxy-Upstream: http://${name:0:16}\$" '^X-Request-ID: .+' '^X-Frame-Options: SAMEORIGIN$' \
+    '^HTTP/[12.]+ 200 ' "^X-Proxy-Upstream: http://${name:0:16}\$" '^X-Request-ID: .+' '^X-Frame-Options: SAMEORIGIN$' \
     '^Strict-Transport-Security: max-age=31536000' '!^Server:' \
     '^GET /seen HTTP/1\.1$' '^Host: acme\.demo\.localhost$' '^X-Real-IP: 127\.0\.0\.1$' \
     '^X-Forwarded-For: 127\.0\.0\.1$' '^X-Forwarded-Proto: https$' '^X-Client-Port: [0-9]+$' \
@@ -94,11 +94,11 @@ try_the_lines() {
   local waiting=$!
   try 'its requests wait' \
     "for i in \$(seq 100); do $hybridge holds -c $config | grep -q ' 1 held' && break; sleep 0.1; done; $hybridge holds -c $config; cat $directory/waited" \
-    '^demo +holding +acme\.demo\.localhost, 1 held' '!HTTP/1\.1'
-  try 'others do not notice' "curl -sSi --cacert $ca $(site globex.demo.localhost)/seen" '^HTTP/1\.1 200 '
+    '^demo +holding +acme\.demo\.localhost, 1 held' '!HTTP/'
+  try 'others do not notice' "curl -sSi --cacert $ca $(site globex.demo.localhost)/seen" '^HTTP/[12.]+ 200 '
   try 'and ends' "$line_release" '"state":"ended"' '"outcome":"released"' '"released":1'
   wait "$waiting" || true
-  try 'nobody has seen an error' "cat $directory/waited" '^HTTP/1\.1 200 ' '^GET /seen HTTP/1\.1$'
+  try 'nobody has seen an error' "cat $directory/waited" '^HTTP/[12.]+ 200 ' '^GET /seen HTTP/1\.1$'
 }
 
 try_the_ways_of_a_host() {
@@ -108,16 +108,16 @@ try_the_ways_of_a_host() {
   try 'a wildcard certificate for the rest' "curl -sSv --cacert $ca $(site acme.demo.localhost)/seen" \
     'subject: CN=\*\.demo\.localhost'
   try 'a server behind verified TLS' "$get $(site globex.demo.localhost)/seen" \
-    '^HTTP/1\.1 200 ' 'TLS: TLSv1\.3, SNI: f2\.customer\.localhost,'
+    '^HTTP/[12.]+ 200 ' 'TLS: TLSv1\.3, SNI: f2\.customer\.localhost,'
   try 'a host that is sent elsewhere' "$get '$(site www.acme.localhost)/a?b=c'" \
-    '^HTTP/1\.1 308 ' '^Location: https://erp\.acme\.localhost/a\?b=c$'
+    '^HTTP/[12.]+ 308 ' '^Location: https://erp\.acme\.localhost/a\?b=c$'
   try 'http goes to https' "curl -sSi 'http://acme.demo.localhost:$http_port/app?page=1'" \
     '^HTTP/1\.1 308 ' '^Location: https://acme\.demo\.localhost/app\?page=1$'
   try 'a suspended site' "$get -H 'Accept: text/html' $(site late.demo.localhost)/" \
-    '^HTTP/1\.1 402 ' '^X-Hybridge-Reason: suspended$' '^Content-Type: text/html'
+    '^HTTP/[12.]+ 402 ' '^X-Hybridge-Reason: suspended$' '^Content-Type: text/html'
   try 'a host that nobody has' "$get $(site nobody.demo.localhost)/" \
-    '^HTTP/1\.1 307 ' '^Location: https://demo\.localhost/dashboard/#/sites/new\?domain=nobody\.demo\.localhost$'
-  try 'a deactivated site' "$get $(site closed.demo.localhost)/" '^HTTP/1\.1 503 ' '^X-Hybridge-Reason: deactivated$'
+    '^HTTP/[12.]+ 307 ' '^Location: https://demo\.localhost/dashboard/#/sites/new\?domain=nobody\.demo\.localhost$'
+  try 'a deactivated site' "$get $(site closed.demo.localhost)/" '^HTTP/[12.]+ 503 ' '^X-Hybridge-Reason: deactivated$'
   try 'a certificate challenge on port 80' "curl -sSi http://erp.acme.localhost:$http_port/.well-known/acme-challenge/x" \
     '^HTTP/1\.1 301 ' '^Location: http://ssl\.demo\.localhost/\.well-known/acme-challenge/x$'
 }
@@ -127,22 +127,24 @@ try_what_passes() {
   acme=$(site acme.demo.localhost)
   try 'what a client may not claim is dropped, what is its own passes' \
     "$get -H 'X-Forwarded-For: 192.0.2.66' -H 'X-Real-IP: 192.0.2.66' -H 'CF-Connecting-IP: 192.0.2.66' -H 'Forwarded: for=192.0.2.66' -H 'X-Frappe-Site-Name: other.demo.localhost' -H 'X-Frappe-CSRF-Token: abc' $acme/seen" \
-    '^HTTP/1\.1 200 ' '^X-Forwarded-For: 127\.0\.0\.1$' '^X-Frappe-CSRF-Token: abc$' '!192\.0\.2\.66' \
+    '^HTTP/[12.]+ 200 ' '^X-Forwarded-For: 127\.0\.0\.1$' '^X-Frappe-CSRF-Token: abc$' '!192\.0\.2\.66' \
     '!other\.demo\.localhost'
+  try 'HTTP/2' "$get --http2 $acme/seen" '^HTTP/2 200 ' '^GET /seen HTTP/1\.1$' '^X-Forwarded-Proto: https$'
+  try 'HTTP/1.1' "$get --http1.1 $acme/seen" '^HTTP/1\.1 200 OK$' '^GET /seen HTTP/1\.1$'
   try 'an answer that takes its time arrives as it comes' "curl -sSN --max-time 3 --cacert $ca $acme/stream | head -n 20" \
     '^line 1 of 400' '^line 20 of 400'
   try 'a chunked upload' \
-    "curl -sSi --cacert $ca -H 'Transfer-Encoding: chunked' -T $directory/upload.bin $acme/files/chunked.bin && curl -sS --cacert $ca $acme/files/chunked.bin | cmp - $directory/upload.bin && echo same" \
+    "curl -sSi --http1.1 --cacert $ca -H 'Transfer-Encoding: chunked' -T $directory/upload.bin $acme/files/chunked.bin && curl -sS --cacert $ca $acme/files/chunked.bin | cmp - $directory/upload.bin && echo same" \
     '^HTTP/1\.1 201 ' '^same$'
   try 'a server that is down' "$get -H 'Accept: text/html' $(site down.demo.localhost)/" \
-    '^HTTP/1\.1 502 ' '^Content-Type: text/html' '^X-Hybridge-Reason: upstream_connect_failed$'
+    '^HTTP/[12.]+ 502 ' '^Content-Type: text/html' '^X-Hybridge-Reason: upstream_connect_failed$'
   try 'the same for a program' "$get -H 'Accept: application/json' $(site down.demo.localhost)/api/method/ping" \
-    '^HTTP/1\.1 502 ' '^Content-Type: application/problem\+json'
-  try 'a server that hangs up' "$get $acme/hang-up" '^HTTP/1\.1 502 ' '^X-Hybridge-Reason: upstream_closed$'
+    '^HTTP/[12.]+ 502 ' '^Content-Type: application/problem\+json'
+  try 'a server that hangs up' "$get $acme/hang-up" '^HTTP/[12.]+ 502 ' '^X-Hybridge-Reason: upstream_closed$'
   try 'a page in place of 429' "$get -H 'Accept: text/html' $acme/busy" \
-    '^HTTP/1\.1 429 ' '^Content-Type: text/html' '!^too many$'
+    '^HTTP/[12.]+ 429 ' '^Content-Type: text/html' '!^too many$'
   try "an API client keeps the site's own words" "$get -H 'Accept: application/json' $acme/api/method/busy" \
-    '^HTTP/1\.1 429 ' 'RateLimitExceededError'
+    '^HTTP/[12.]+ 429 ' 'RateLimitExceededError'
 }
 
 try_what_is_refused() {
@@ -152,7 +154,7 @@ try_what_is_refused() {
     '^HTTP/1\.1 400 ' '^X-Hybridge-Reason: bad_framing$' '^Connection: close$'
   try 'a request without Host' "$raw 'GET / HTTP/1.1\r\n\r\n' >&3; cat <&3" '^HTTP/1\.1 400 ' '^X-Hybridge-Reason: bad_host$'
   try 'a body beyond the limit' \
-    "curl -sSi --cacert $ca -H 'Content-Length: 300000000' --data-binary x $(site acme.demo.localhost)/files/x" \
+    "curl -sSi --http1.1 --cacert $ca -H 'Content-Length: 300000000' --data-binary x $(site acme.demo.localhost)/files/x" \
     '^HTTP/1\.1 413 ' 'body_bytes'
   try 'TLS 1.1' "openssl s_client -connect 127.0.0.1:$https_port -tls1_1 -cipher 'ALL:@SECLEVEL=0'" \
     'alert protocol version|no protocols available' '^New, \(NONE\)'
