@@ -112,12 +112,12 @@ def test_a_push_of_routes_does_not_touch_websockets(edge, chat, route):
 
 def test_an_upgrade_is_logged_once_with_its_bytes_when_it_ends(edge, chat):
     async def talk():
-        async with connect(edge, "/logged", compression=None) as socket:
+        async with connect(edge, "/logged/websocket", compression=None) as socket:
             await socket.send("x" * 1000)
             await socket.recv()
 
     run(talk())
-    line = edge.logged(lambda line: line["path"] == "/logged", "the websocket")
+    line = edge.logged(lambda line: line["path"] == "/logged/websocket", "the websocket")
     assert line["status"] == 101 and line["bytes_out"] >= 1000 and line["bytes_in"] >= 1000
 
 
