@@ -164,7 +164,8 @@ TEST(Faults, SaysThatAServerCannotBeReached) {
 }
 
 TEST(Faults, FailsFastWhileAServerIsLeftAloneAndComesBack) {
-  Pair pair({.tune = [](Config& config) { config.upstream.health = {.failures = 1, .retry_after = 200ms}; }});
+  Pair pair(
+      {.tune = [](Config& config) { config.upstream.health = {.failures = 1, .retry_after = 200ms, .check = {}}; }});
   pair.upstream.stop();
   auto client = pair.world.connect();
   client.send(get("/"));
