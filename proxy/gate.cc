@@ -23,6 +23,8 @@ bool is_connect_failure(Reason reason) {
          reason == Reason::kUpstreamDown || reason == Reason::kUpstreamUnresolved || reason == Reason::kUpstreamTls;
 }
 
+// How often a released request may find its server unreachable and wait again; the guard ends it sooner.
+constexpr int kMostTries = 30;
 constexpr const char* kWorkedOn = "the site is being worked on";
 constexpr const char* kTooLong = "the work on the site takes longer than this can wait";
 
@@ -91,8 +93,8 @@ HoldPool::Passage GateEntry::passage_by(const Result<void>& outcome) {
   }
   if (says_nothing(reason)) return Passage::kUnused;
   // Nothing has reached the server, so it can try again when the server is there.
-  const bool may_return = is_connect_failure(reason) && !passes_.empty() && !exchange_.stream.is_head_sent() &&
-                          exchange_.stream.bytes_in() == 0 && ++tries_ < kTries;
+  const bool may_return = is_connect_failure(reason) && !exchange_.stream.is_head_sent() &&
+                          exchange_.stream.bytes_in() == 0 && ++tries_ < kMostTries;
   return may_return ? Passage::kReturns : Passage::kBad;
 }
 

@@ -13,6 +13,8 @@
 namespace hybridge {
 
 namespace {
+// A control plane gives a call up after 30 s: the window is in force, and goes on draining.
+constexpr std::int64_t kMostDrainMs = 8'000;
 constexpr std::int64_t kLongestSeconds = 30 * 24 * 3600;
 
 // Seconds, as a number; nothing: as it is by default.
@@ -55,6 +57,7 @@ HoldBegin read_hold(JobCall& call) {
   if (object && object->contains("reason")) begin.reason = call.text("reason");
   auto& wishes = begin.wishes;
   take_seconds(call, "drain_timeout", wishes.drain_timeout_ms);
+  wishes.drain_timeout_ms = std::min(wishes.drain_timeout_ms, kMostDrainMs);
   take_seconds(call, "lease", wishes.lease_ms);
   // Longer than that nobody is kept waiting: then its users see the page.
   auto most = wishes.hard_max_ms;

@@ -2,7 +2,7 @@
 // second call to a path whose job it has not seen end), `proxy/holds`, and what other calls mean for a held site: the
 // status `hold` begins a window and `activated` ends it, a rename takes it along.
 //
-// Any thread. A hold is in force, and drained or not within drain_timeout, before its job is answered: born done.
+// Any thread. A hold is in force, and drained or at it for 8 s, before its job is answered: born done.
 #pragma once
 
 #include <functional>

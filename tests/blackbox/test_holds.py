@@ -108,8 +108,10 @@ def test_a_thousand_wait_and_go_on_in_order_while_some_leave(held):
     assert ended["client_gone"] == 200
     numbers = [int(target[1:]) for target in held.targets()]
     assert sorted(numbers) == sorted(clients)  # nobody lost, nobody twice, nobody who left
-    # Connections of one moment come to two workers; who came in another fifty goes in another fifty.
-    assert [number // 50 for number in numbers] == sorted(number // 50 for number in numbers)
+    # They go in the order they came. What is under way at once, on many connections, is read here in any order: so each
+    # is within as many places of its own as may be under way.
+    places = {number: place for place, number in enumerate(sorted(clients))}
+    assert max(abs(places[number] - place) for place, number in enumerate(numbers)) < 200
 
 
 def test_the_calls_say_what_they_do_not_do(held):
@@ -175,7 +177,7 @@ def test_staff_look_before_others_do(held):
 
 
 def test_a_site_that_is_not_back_is_held_again(make_edge, make_origin):
-    edge = make_edge({"redirect_to_https": False, "holds": {"guard": {"least": 2, "again_after": "300ms"}}})
+    edge = make_edge({"redirect_to_https": False, "holds": {"guard": {"least": 2, "again_after": "1500ms"}}})
     held = HeldSite(edge, make_origin(answering(ok(b"served"))))
     held.begin()
     clients = [held.ask(f"/{number}", "POST", JSON, b"x") for number in range(4)]

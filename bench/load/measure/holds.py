@@ -48,9 +48,11 @@ class Arrivals:
                     key.fileobj.close()
                     continue
                 key.fileobj.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                number = int(data.split(b" ", 2)[1].rsplit(b"/", 1)[1])
+                number = data.split(b" ", 2)[1][1:]
+                if not number.isdigit():
+                    continue  # somebody asks whether we are there
                 with self.changed:
-                    self.seen.append((now, number))
+                    self.seen.append((now, int(number)))
                     self.changed.notify_all()
 
     def wait_for(self, count: int) -> None:
