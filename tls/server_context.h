@@ -32,8 +32,8 @@ struct ServerOptions {
   std::string ciphers;      // of TLS 1.2, an OpenSSL list; empty: Mozilla's intermediate ones without DHE
   std::string groups = "X25519:P-256:P-384";
   std::vector<std::string> alpn = {"h2", "http/1.1"};  // the preferred one first
-  std::chrono::seconds ticket_lifetime{24 * 3600};  // no session is resumed by an older one
-  std::size_t certificates_at_hand = 512;           // that the worker finds without the cache's lock
+  std::chrono::seconds ticket_lifetime{24 * 3600};     // no session is resumed by an older one
+  std::size_t certificates_at_hand = 512;              // that the worker finds without the cache's lock
 };
 
 // A connection whose handshake may have to wait for its certificate (TlsEngine::Step::kNeedsCertificate).

@@ -33,8 +33,8 @@ struct Sequence {
   std::string host = "a.test";
   bool with_tls = false;
   bool reconnects = false;  // a connection for each request
-  std::size_t body = 0;  // bytes of a POST
-  int hosts = 0;         // beside the one that is asked for
+  std::size_t body = 0;     // bytes of a POST
+  int hosts = 0;            // beside the one that is asked for
   std::string_view rules = "[]";
   int status = 200;
 };
