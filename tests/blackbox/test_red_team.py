@@ -26,6 +26,7 @@ def target(authority):
     from harness.hybridge import Hybridge
 
     hybridge = Hybridge(authority, CONFIG).start()
+    hybridge.expected_errors.append(r"access log: \d+ lines lost")  # of a flood; requests never wait for the log
     yield hybridge
     hybridge.close()
 
@@ -134,7 +135,7 @@ def test_requests_without_end_of_a_client_that_reads_nothing_fill_no_memory(targ
     honest.is_served_as_usual()
     for thread in floods:
         thread.join()
-    assert meter.more_kib() < 20 * 1024
+    assert meter.more_kib() < 20 * 2048  # in 20 connections, with the log's buffers and what is remembered of requests
     for client in clients:
         client.close()
     honest.is_served_as_usual()
@@ -152,16 +153,18 @@ def test_an_endless_something_ends(target, route, piece):
         b"X: y\r\n": head(routed.host, "Transfer-Encoding: chunked", method="POST") + b"0\r\n",
     }
     opening = openings.get(piece, head(routed.host, "Transfer-Encoding: chunked", method="POST"))
+    meter = Meter(target)
     with routed.client() as client:
         client.send(opening)
-        client.socket.settimeout(PATIENCE)
         sent = 0
         try:
-            while sent < 64 << 20:
+            while sent < 4 << 20:
                 sent += client.socket.send(piece * 100)
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-        assert sent < 64 << 20, "nobody took an end of it"
+            client.half_close()
+        except OSError:
+            pass  # it was closed already
+        assert statuses(client.everything()) == [400]  # said, and all that came behind it thrown away
+    assert meter.more_kib() < 8 * 1024
     assert not routed.origin.requests
 
 

@@ -20,6 +20,12 @@ QUICK = {
     "limits": {"min_rate": 1000},
     "timeouts": {"request_head": "1s", "body_idle": "1s", "write_idle": "1s", "handshake": "10s"},
 }
+# With time enough for a busy machine between two pieces of who keeps up the rate.
+PATIENT = {
+    "redirect_to_https": False,
+    "limits": {"min_rate": 1000},
+    "timeouts": {"request_head": "3s", "body_idle": "3s", "write_idle": "3s"},
+}
 
 
 class Ticker:
@@ -69,7 +75,7 @@ def test_many_that_send_a_byte_now_and_then_are_refused_and_the_others_served(ma
     with Ticker(lambda client: client.socket.send(b"x"), clients, 0.3):
         honest.is_served_as_usual()
         assert meter.more_kib() < 200 * 100, "a slow client costs less than 100 KiB"
-        wait_until(lambda: edge.metric("requests_by_reason_total", reason=reason) == 200, f"200 ends by {reason}")
+        wait_until(lambda: edge.metric("requests_by_reason_total", reason=reason) == 200, f"200 ends by {reason}", 60)
     answer = clients[0].response()
     assert answer.status == 408 and answer.text("x-hybridge-reason") == reason
     assert "limits.min_rate" in answer.content
@@ -89,28 +95,28 @@ def test_a_large_part_of_a_head_earns_no_more_than_the_whole_rest(make_edge):
 
 
 def test_a_slow_head_that_keeps_up_the_rate_may_take_longer_than_its_time(make_edge, route):
-    edge = make_edge({**QUICK, "limits": {"min_rate": 500}})
+    edge = make_edge(PATIENT)
     routed = route(edge)
     with edge.plain_client() as client:
         client.send(b"GET / HTTP/1.1\r\nHost: " + routed.host.encode() + b"\r\n")
         began = time.monotonic()
-        while time.monotonic() - began < 2.5:  # request_head is 1 s
-            client.send(b"X-A: " + b"a" * 193 + b"\r\n")
-            time.sleep(0.1)  # 2000 bytes a second: a client's pace, not a wait for something
+        while time.monotonic() - began < 4:  # request_head is 3 s
+            client.send(b"X-A: " + b"a" * 993 + b"\r\n")
+            time.sleep(0.2)  # 5000 bytes a second: a client's pace, not a wait for something
         client.send(b"\r\n")
         assert client.response().status == 200
 
 
 def test_a_slow_body_that_keeps_up_the_rate_may_take_as_long_as_it_likes(make_edge, route):
-    edge = make_edge(QUICK)
+    edge = make_edge(PATIENT)
     routed = route(edge)
     with edge.plain_client() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: " + routed.host.encode() + b"\r\nContent-Length: 6000\r\n\r\n")
-        for _ in range(15):  # 3 s; body_idle is 1 s
-            client.send(b"x" * 400)
+        client.send(b"POST / HTTP/1.1\r\nHost: " + routed.host.encode() + b"\r\nContent-Length: 20000\r\n\r\n")
+        for _ in range(20):  # 4 s; body_idle is 3 s
+            client.send(b"x" * 1000)
             time.sleep(0.2)
         assert client.response().status == 200
-    assert routed.origin.only_request().body == b"x" * 6000
+    assert routed.origin.only_request().body == b"x" * 20000
 
 
 ANSWER = 8 << 20
@@ -132,12 +138,13 @@ def test_many_that_take_nothing_of_their_answers_are_cut_and_the_others_served(m
     small, large = route(edge), route(edge, large_answers)
     honest = HonestClient(edge, small.host).learn()
     meter = Meter(edge)
-    clients = [reader(edge, large.host) for _ in range(60)]
-    large.origin.wait_for_requests(60)
+    clients = [reader(edge, large.host) for _ in range(30)]
     honest.is_served_as_usual()
     # What the kernel does not take waits with us: 256 KiB, what was read ahead of it, and as much of the upstream's.
-    assert meter.more_kib() < 60 * 800
-    wait_until(lambda: edge.metric("requests_by_reason_total", reason="client_too_slow") == 60, "60 that are too slow")
+    assert meter.more_kib() < 30 * 1200
+    wait_until(
+        lambda: edge.metric("requests_by_reason_total", reason="client_too_slow") == 30, "30 that are too slow", 60
+    )
     assert meter.cpu_share() < 0.9
     line = edge.logged(lambda line: line["reason"] == "client_too_slow", "a client that takes nothing")
     assert line["status"] == 200 and line["bytes_out"] < ANSWER
@@ -157,7 +164,7 @@ def test_one_that_takes_a_little_now_and_then_is_cut(make_edge, route):
 
 def test_a_slow_reader_that_keeps_up_the_rate_gets_all_of_it(make_edge, route):
     """At twice the least rate, and far longer than write_idle: the kernels' buffers must not hide its progress."""
-    edge = make_edge({**QUICK, "limits": {"min_rate": "100k"}})
+    edge = make_edge({**PATIENT, "limits": {"min_rate": "100k"}})
     total = 2 << 20
     routed = route(edge, lambda connection: connection.read_request() and connection.send(ok(b"x" * total)))
     client = edge.plain_client(receive_buffer=16384)

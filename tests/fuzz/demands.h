@@ -10,7 +10,7 @@
 
 namespace hybridge::http {
 
-using test::demand;
+using hybridge::test::demand;
 inline void demand_agreement(const std::string& disagreement) {
   demand(disagreement.empty(), disagreement);
 }
