@@ -356,8 +356,10 @@ void Daemon::end() {
   own_api_.reset();
   api_.reset();
   if (publishing_) publishing_->stop();
+  if (agent_calls_) agent_calls_->stop();
   holds_.reset();
   in_band_.reset();
+  agent_calls_.reset();
   publishing_.reset();
   predecessor_.reset();
   successor_.reset();

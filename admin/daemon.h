@@ -17,6 +17,8 @@
 #include "admin/admin_api.h"
 #include "admin/admin_front.h"
 #include "admin/admin_side.h"
+#include "admin/agent_calls.h"
+#include "admin/agent_windows.h"
 #include "admin/event_log.h"
 #include "admin/executor.h"
 #include "admin/followed_holds.h"
@@ -143,6 +145,8 @@ class Daemon final : private Publisher::Observer,
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<HoldStore> hold_store_;
   std::unique_ptr<InBandClaims> in_band_;
+  std::unique_ptr<AgentWindows> agent_windows_;
+  std::unique_ptr<AgentCalls> agent_calls_;
   std::unique_ptr<HoldRegistry> holds_;
   std::unique_ptr<HealthProber> prober_;
   std::unique_ptr<AdminApi> api_;

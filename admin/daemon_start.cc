@@ -197,6 +197,12 @@ Result<void> Daemon::open_holds() {
   if (auto restored = holds_->restore(); !restored) return restored;
   in_band_->resume();
   edge_->set_maintenance(*in_band_);
+  agent_windows_ = std::make_unique<AgentWindows>(*holds_);
+  agent_calls_ = std::make_unique<AgentCalls>(*agent_windows_, [this](const auto& site, const auto& address) {
+    return is_on_server(*publisher_->tip().snapshot, site, address);
+  });
+  agent_windows_->resume(*agent_calls_);
+  edge_->set_agent_calls(*agent_calls_);
   return {};
 }
 

@@ -325,6 +325,10 @@ void Edge::set_maintenance(MaintenanceObserver& observer) {
   post_to_all([&observer](Worker& worker) { worker.in_band().set_observer(observer); });
 }
 
+void Edge::set_agent_calls(AgentCallObserver& observer) {
+  post_to_all([&observer](Worker& worker) { worker.set_agent_calls(&observer); });
+}
+
 void Edge::resume_in_band(const std::string& site) {
   in_band_of(site).post_here([site](InBand& there) { there.resume(site); });
 }

@@ -75,8 +75,9 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   std::optional<Counts> counts(std::string_view id) const override;
   const HoldPool& holds() const { return holds_; }
 
-  // Who keeps windows; at any time, for as long as the workers run.
+  // Who keeps windows, and is told of what may begin and end them; at any time, for as long as the workers run.
   void set_maintenance(MaintenanceObserver& observer);
+  void set_agent_calls(AgentCallObserver& observer);
   // Of a site whose window was begun in-band. Any thread.
   void resume_in_band(const std::string& site);                // after a start: it was there
   void in_band_ended(const std::string& site, bool gives_up);  // not by the site's word: MaintenanceDetector::ended()

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "proxy/answer_tap.h"
 #include "proxy/downstream/stream.h"
 #include "proxy/exchange_record.h"
 #include "proxy/gate.h"
@@ -60,6 +61,7 @@ class Exchange {
   boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot;
   Route route;
   std::optional<Onward> onward;  // it is for no site: where to instead
+  AnswerTap* tap = nullptr;      // who reads the answer as it passes; nullptr: nobody
 
   // Whom it is for, once that is decided: of a route of kind kSite, or onward.
   const std::shared_ptr<const Server>& server() const { return onward ? onward->server : route.shared_server(); }

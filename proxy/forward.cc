@@ -132,6 +132,7 @@ Task<void> discard(Exchange& exchange, UpstreamConnection& upstream) {
   for (;;) {
     const auto piece = co_await upstream.read_body();
     if (!piece || piece->empty() || exchange.worker.loop().now() > deadline) co_return;
+    if (exchange.tap) exchange.tap->append(*piece);
   }
 }
 
@@ -186,6 +187,7 @@ Task<Result<void>> relay_body(Exchange& exchange, UpstreamConnection& upstream, 
     if (!next) co_return next.error();
     if (next->empty()) break;
     piece = *next;
+    if (exchange.tap) exchange.tap->append(piece);
   }
   stream.finish();
   co_return Result<void>{};
@@ -256,6 +258,7 @@ Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, Dep
 
   exchange.upstream_status = head->status;
   exchange.timings.first_byte = microseconds_between(sent, exchange.worker.loop().now());
+  if (exchange.tap) exchange.tap->begin(head->headers.value(http::HeaderId::kContentEncoding));
   if (stream.is_gone()) {
     co_await discard(exchange, upstream);
     co_return make_error(Reason::kClientGone, "the client left before the answer");

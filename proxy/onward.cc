@@ -6,8 +6,8 @@
 
 #include "base/host_name.h"
 #include "base/timer_wheel.h"
+#include "proxy/agent_passage.h"
 #include "proxy/exchange.h"
-#include "proxy/forward.h"
 #include "proxy/upstream/resolver.h"
 #include "proxy/worker.h"
 
@@ -176,7 +176,7 @@ Task<Result<void>> forward_onward(Exchange& exchange, OnwardPath path) {
   if (!found) co_return found.error();
   exchange.onward = std::move(*found);
   exchange.onward->target = path.target;
-  auto outcome = co_await forward(exchange);
+  auto outcome = co_await forward_agent_call(exchange);
   co_return outcome;
 }
 

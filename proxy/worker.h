@@ -17,6 +17,7 @@
 #include "base/process_log.h"
 #include "io/loop.h"
 #include "proxy/access_log.h"
+#include "proxy/agent_call_observer.h"
 #include "proxy/config.h"
 #include "proxy/counters.h"
 #include "proxy/downstream/downstream.h"
@@ -115,6 +116,8 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   HoldPool& holds() { return shared_.holds; }
   HoldClasses& hold_classes() { return hold_classes_; }
   InBand& in_band() { return in_band_; }
+  AgentCallObserver* agent_calls() const { return agent_calls_; }  // nullptr: nobody is told
+  void set_agent_calls(AgentCallObserver* observer) { agent_calls_ = observer; }
   ReplayMemory& replay_memory() { return replay_memory_; }
   const std::vector<Worker*>& peers() const { return peers_; }
 
@@ -181,6 +184,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   std::vector<Worker*> peers_;
   ReplayMemory replay_memory_;
   InBand in_band_;
+  AgentCallObserver* agent_calls_ = nullptr;
 
   std::string scratch_;
   std::string origin_scratch_;

@@ -5,6 +5,7 @@ proves that the others show something.
 """
 
 import collections
+import json
 
 import pytest
 
@@ -73,6 +74,32 @@ class Explicit(InBand):
     def end(self) -> None:
         released = self.edge.admin("POST", "/v1/holds/migration/release", {})
         assert released.status == 200, released
+        super().end()
+
+
+class AgentCall(InBand):
+    """Trigger B: the control plane calls the server's agent through the edge. Alone: the sites' own word is not heard."""
+
+    config = {"holds": {"in_band": False}}
+
+    def call(self, method: str, path: str, body: bytes = b"") -> dict:
+        fields = {"Authorization": "bearer agent-password", "Content-Type": "application/json"}
+        answer = self.edge.get("n1.edge.test", f"/{self.server.name}/agent/{path}", method, fields, body)
+        assert answer.status == 200, answer
+        return json.loads(answer.content)
+
+    def begin(self) -> None:
+        self.call("GET", "ping")  # the server takes the credential
+        self.job = self.call("POST", f"benches/bench-1/sites/{SITE}/update/migrate", b'{"target": "bench-2"}')["job"]
+        self.server.set_job(self.job, "Running", Enable_Maintenance_Mode="Success", Disable_Maintenance_Mode="Pending")
+        self.call("GET", f"jobs/{self.job}")
+
+    def wait_until_held(self) -> None:
+        assert [window["state"] for window in self.windows()] == ["holding"]
+
+    def end(self) -> None:
+        self.server.set_job(self.job, "Running", Enable_Maintenance_Mode="Success", Disable_Maintenance_Mode="Success")
+        self.call("GET", f"jobs/{self.job}")
         super().end()
 
 
@@ -170,6 +197,12 @@ def test_a_site_that_says_itself_that_it_is_stopped(migrate):
 
 def test_a_hold_around_the_work(migrate):
     migration = migrate(Explicit)
+    assert migration.crowd.errors() == [], summary(migration.crowd.errors())
+    assert_nobody_noticed(migration)
+
+
+def test_a_call_to_the_servers_agent(migrate):
+    migration = migrate(AgentCall)
     assert migration.crowd.errors() == [], summary(migration.crowd.errors())
     assert_nobody_noticed(migration)
 
