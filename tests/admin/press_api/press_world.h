@@ -4,6 +4,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,7 +30,9 @@ struct PressWorld {
     executor = std::make_unique<Executor>("publisher");
     publisher = std::make_unique<Publisher>(*executor, *store, workers, reader->load().value(), nullptr,
                                             std::chrono::milliseconds(50));
-    publisher->publish_loaded({});
+    std::promise<void> loaded;
+    publisher->publish_loaded([&loaded] { loaded.set_value(); });
+    loaded.get_future().wait();
     api = PressApi::make({.publisher = *publisher,
                           .reader = *reader,
                           .config = [this] { return config; },
