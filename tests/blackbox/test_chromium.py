@@ -1,12 +1,15 @@
 """What only a browser does with HTTP/2: Debian's Chromium, headless, through the edge."""
 
+import asyncio
+import itertools
 import json
 import pathlib
-import re
 import shutil
 import subprocess
+import urllib.request
 
 import pytest
+import websockets
 
 from harness.addresses import free_endpoint
 from harness.process import Process
@@ -18,7 +21,7 @@ CHAT = "chat.scripted.test"
 ASSETS = 200
 NODE = pathlib.Path(__file__).parent / "node"
 
-# Loads its assets in the ways that pages do, and writes what became of them where --dump-dom shows it.
+# Loads its assets in the ways that pages do, and writes what became of them into data-result.
 PAGE = b"""<!doctype html><title>page</title><body><script>
 const assets = [...Array(%d).keys()];
 const load = number => {
@@ -47,17 +50,36 @@ def chromium() -> str:
 
 
 def browse(chromium: str, edge, host: str, path: str, profile: pathlib.Path) -> dict:
-    """What the page at `path` has written into data-result."""
+    """What the page at `path` writes into data-result; asked for by the DevTools protocol."""
     address, port = edge.https
     words = [
         chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-        "--ignore-certificate-errors", f"--user-data-dir={profile}", f"--host-resolver-rules=MAP * {address}",
-        "--virtual-time-budget=60000", "--dump-dom", f"https://{host}:{port}{path}",
+        "--ignore-certificate-errors", f"--user-data-dir={profile}", f"--host-resolver-rules=MAP *.test {address}",
+        "--remote-debugging-port=0", f"https://{host}:{port}{path}",
     ]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120 * SLOWNESS)
-    found = re.search(r"data-result=\"([^\"]*)\"", done.stdout)
-    assert found, (done.stdout[-2000:], done.stderr[-2000:])
-    return json.loads(found[1].replace("&quot;", '"'))
+    process = Process("chromium", words, profile)
+    try:
+        told = profile / "DevToolsActivePort"
+        wait_until(lambda: told.exists() and told.read_text().count("\n"), "Chromium to listen", 60 * SLOWNESS)
+        return asyncio.run(asyncio.wait_for(result_of(int(told.read_text().split()[0])), 90 * SLOWNESS))
+    finally:
+        process.kill()
+
+
+async def result_of(port: int) -> dict:
+    def targets() -> list[dict]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
+            return [target for target in json.load(answer) if target["type"] == "page"]
+
+    page = wait_until(targets, "the page")[0]
+    asked = {"expression": "document.body && document.body.getAttribute('data-result')", "returnByValue": True}
+    async with websockets.connect(page["webSocketDebuggerUrl"], max_size=None) as tools:
+        for number in itertools.count(1):
+            await tools.send(json.dumps({"id": number, "method": "Runtime.evaluate", "params": asked}))
+            answer = json.loads(await tools.recv())
+            if value := answer.get("result", {}).get("result", {}).get("value"):
+                return json.loads(value)
+            await asyncio.sleep(0.1)
 
 
 def serve_page(connection) -> None:

@@ -331,6 +331,8 @@ TEST(Http2Connection, ResetsAStreamWhoseClientOpensNoWindow) {
 TEST(Http2Connection, EndsASilentOrIdleOne) {
   {
     Http2World idle({.keep_alive = 200ms});
+    idle.world.serve_by(ignore);
+    idle.client->send(http2::headers(1, http2::request()));
     EXPECT_EQ(idle.frame_of(http2::kGoaway).number(4), std::uint32_t{NGHTTP2_NO_ERROR});
     EXPECT_TRUE((idle.client->receive_to_end(), true));
   }

@@ -168,12 +168,12 @@ TEST(Http2Session, BearsABrowserThatCancelsAsMuchAsItLoads) {
   for (int i = 0; i < 2'000; ++i) {
     world.give(h2::headers(id, h2::request()));
     auto& stream = *world.streams.back();
-    stream.body = "image";
+    stream.body = std::string(2'000, 'i');
     stream.is_complete = true;
     world.session.write_head(stream, response(200), {}, true);
     world.flush();
     id += 2;
-    world.give(h2::headers(id, h2::request()) + h2::rst_stream(id) + h2::window_update(0, 5));
+    world.give(h2::headers(id, h2::request()) + h2::rst_stream(id) + h2::window_update(0, 2'000));
     id += 2;
     world.now += 1ms;
     ASSERT_FALSE(world.fault) << i << ": " << world.fault->detail;
