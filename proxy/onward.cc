@@ -131,8 +131,8 @@ Task<Result<Onward>> find_server(Exchange& exchange, const OnwardPath& path) {
 
 std::optional<OnwardPath> onward_path(std::string_view target) {
   if (!target.starts_with('/')) return std::nullopt;
-  const auto slash = target.find('/', 1);
-  if (slash == std::string_view::npos) return std::nullopt;
+  const auto slash = target.find_first_of("/?", 1);
+  if (slash == std::string_view::npos || target[slash] == '?') return std::nullopt;
   OnwardPath path{.server = target.substr(1, slash - 1), .target = target.substr(slash)};
   const auto query = std::min(path.target.find('?'), path.target.size());
   const bool is_door = std::any_of(kDoors.begin(), kDoors.end(),

@@ -79,7 +79,8 @@ TEST_F(OwnHost, HasAHomePageAndNothingElse) {
     EXPECT_EQ(client.response().status, 404) << target;
   }
   EXPECT_EQ(world.ended(Reason::kOwnPage), 1u);
-  EXPECT_EQ(world.ended(Reason::kNotFound), 3u);
+  EXPECT_EQ(world.ended(Reason::kNotFound), 2u);
+  EXPECT_EQ(world.ended(Reason::kUnknownServer), 1u);
 }
 
 TEST_F(OwnHost, AsksToComeAgainWhileItsApiStarts) {

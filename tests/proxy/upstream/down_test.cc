@@ -45,6 +45,7 @@ TEST(DownEndpoints, AreLeasedWhenThereIsNothingElse) {
   EXPECT_EQ(two.order(4), "abab");
   two.world.upstreams.set_down(down({two.one}));
   two.second.stop();
+  two.server.close_idle();
   EXPECT_EQ(two.order(1), "a");
 }
 
