@@ -94,6 +94,7 @@ struct ApiWorld {
         .status = [this] { return facts; },
         .metrics = [] { return std::string("hybridge_up 1\n"); },
         .config = [this] { return config; },
+        .upgrade = [] { return Result<void>(make_error(Reason::kConflict, "not in tests")); },
         .workers = {.counters = {&counters},
                     .find_request = [this](const std::string& id, const auto& done) { find_request(id, done); },
                     .patience = std::chrono::milliseconds(20)},

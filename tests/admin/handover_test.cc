@@ -17,6 +17,7 @@
 #include "admin/handover_messages.h"
 #include "admin/predecessor.h"
 #include "tests/admin/api_world.h"
+#include "tests/admin/older_store.h"
 
 namespace hybridge {
 namespace {
@@ -204,8 +205,7 @@ TEST(StateReader, RehearsesTheNewSchemaBesideAProcessThatHasTheOldOne) {
   write.revision = 1;
   write.changes = {put("acme.test", on_server())};
   ASSERT_TRUE(old->commit(std::vector{write}));
-  ASSERT_TRUE(
-      old->database().execute("DROP TABLE rules; DROP TABLE jobs; DROP TABLE secrets; PRAGMA user_version = 1"));
+  ASSERT_TRUE(old->database().execute(test::kBackToVersion1));
   auto reader = StateReader::open_beside_older(directory.path()).value();
   EXPECT_TRUE(reader->reads_copy());
   EXPECT_TRUE(reader->load()->snapshot.has_site("acme.test"));

@@ -12,6 +12,7 @@
 #include "admin/schema.h"
 #include "admin/state_reader.h"
 #include "routing/snapshot_json.h"
+#include "tests/admin/older_store.h"
 #include "tests/support/temporary_directory.h"
 
 namespace hybridge {
@@ -310,8 +311,8 @@ TEST(Store, RefusesANewerSchema) {
   const auto refused = Store::open(directory.path(), Store::Access::kServe);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, Reason::kConflict);
-  EXPECT_THAT(refused.error().detail,
-              HasSubstr("has schema version 99, this hybridge knows 3: run the newer hybridge"));
+  EXPECT_THAT(refused.error().detail, HasSubstr("has schema version 99, this hybridge knows " +
+                                                std::to_string(kSchemaVersion) + ": run the newer hybridge"));
   EXPECT_EQ(StateReader::open(directory.path()).error().reason, Reason::kConflict);
 }
 
@@ -320,10 +321,7 @@ TEST(Store, BringsAnOlderSchemaUpToDate) {
   {
     const auto store = open(directory);
     ASSERT_TRUE(commit(*store, write_of(1, all_of(kTable))));
-    ASSERT_TRUE(
-        store->database().execute("DROP TABLE rules; DROP TABLE jobs; DROP TABLE secrets; DROP TABLE receipts; "
-                                  "DROP INDEX audit_by_revision; "
-                                  "PRAGMA user_version = 1"));
+    ASSERT_TRUE(store->database().execute(test::kBackToVersion1));
   }
   const auto older = StateReader::open(directory.path());
   ASSERT_FALSE(older);
