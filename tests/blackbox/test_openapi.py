@@ -52,6 +52,12 @@ def test_its_schemas_are_schemas(description):
         jsonschema.Draft202012Validator.check_schema(schema), name
 
 
+def test_each_of_its_schemas_is_used(description):
+    said = json.dumps(description.document)
+    for name in description.document["components"]["schemas"]:
+        assert f'"#/components/schemas/{name}"' in said, name
+
+
 def test_answers_are_as_they_are_described(admin, description, authority):
     calls = [
         ("PUT", "/v1/snapshot", ROUTES, 200),
