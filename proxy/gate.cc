@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "proxy/exchange.h"
-#include "proxy/hold_answer.h"
 #include "proxy/hold_preview.h"
 #include "proxy/worker.h"
 
@@ -15,8 +14,6 @@ namespace {
 constexpr auto kTurn = std::chrono::milliseconds(100);
 // WebSockets are closed within this time.
 constexpr auto kCloseSpread = std::chrono::milliseconds(3000);
-// What a waiting request takes besides its head: its story's frames, its place, its stream.
-constexpr std::size_t kHeldBytes = 3 * 1024;
 
 bool is_connect_failure(Reason reason) {
   return reason == Reason::kUpstreamConnectFailed || reason == Reason::kUpstreamConnectTimeout ||
@@ -25,20 +22,12 @@ bool is_connect_failure(Reason reason) {
 
 // How often a released request may find its server unreachable and wait again; the guard ends it sooner.
 constexpr int kMostTries = 30;
-constexpr const char* kWorkedOn = "the site is being worked on";
-constexpr const char* kTooLong = "the work on the site takes longer than this can wait";
 
 // Who is not to blame for a failure, nor to be praised for going well.
 bool says_nothing(Reason reason) {
   return reason == Reason::kRecalled || reason == Reason::kClientGone || reason == Reason::kClientTooSlow ||
          reason == Reason::kBodyTimeout || reason == Reason::kBodyTooLarge || reason == Reason::kBadChunk ||
          reason == Reason::kServerBusy || reason == Reason::kShuttingDown || reason == Reason::kHoldCut;
-}
-
-// The client's address for counting; nullopt: it is not counted.
-std::optional<std::array<std::uint8_t, 16>> counted_address(const Exchange& exchange) {
-  if (!exchange.is_counted_by_address()) return std::nullopt;
-  return exchange.client().key(true);
 }
 }  // namespace
 
@@ -428,112 +417,6 @@ void Gates::on_timer() {
     pool_.turn(gate->window_, worker_.loop().now());
   }
   if (is_releasing) turn_.arm(worker_.loop().now() + kTurn);
-}
-
-// --- Waiting
-
-std::chrono::seconds Gates::retry_after_of(const Gate& gate) {
-  std::optional<std::chrono::milliseconds> left;
-  if (const auto end = gate.terms().expected_end) left.emplace(*end - worker_.wall_milliseconds());
-  return retry_after(left, worker_.random());
-}
-
-// What it is told at once; nullopt: it waits.
-std::optional<Error> Gates::refusal(GateEntry& entry, const Gate& gate) {
-  const auto refuse = [&](Reason reason, HoldOutcome outcome, const char* detail) {
-    pool_.count(*gate.window_, outcome);
-    return make_error(reason, detail);
-  };
-  const auto& kind = class_of(entry);
-  if (kind.treatment == HoldClass::Treatment::kAnswer) return make_error(Reason::kHoldPong);
-  if (kind.treatment == HoldClass::Treatment::kRefuse) {
-    return refuse(Reason::kHoldRefused, HoldOutcome::kRefused, "the site is being worked on: come again");
-  }
-  if (is_ending_ || gate.terms().mode == HoldMode::kPage) {
-    return refuse(Reason::kHoldPaged, HoldOutcome::kPaged, kWorkedOn);
-  }
-  const auto max_wait = std::chrono::duration_cast<std::chrono::milliseconds>(kind.max_wait).count();
-  if (const auto end = gate.terms().expected_end; end && worker_.wall_milliseconds() + max_wait < *end) {
-    return refuse(Reason::kHoldDeadline, HoldOutcome::kOutlasted, kTooLong);
-  }
-  return std::nullopt;
-}
-
-// Into the queue; 0: nobody waits there any more.
-Result<HoldTicket> Gates::join(Exchange& exchange, const Gate& gate, TimePoint deadline) {
-  const auto& request = exchange.request();
-  const auto address = counted_address(exchange);
-  const auto kept = std::exchange(exchange.gate_entry.place_kept_, nullptr);
-  const auto ticket = pool_.join(gate.window_,
-                                 {.site = exchange.route.site,
-                                  .server = exchange.route.server().name,
-                                  .address = address ? &*address : nullptr,
-                                  .bytes = kHeldBytes + request.bytes.size() + exchange.stream.buffered_bytes(),
-                                  .worker = index_,
-                                  .deadline = deadline,
-                                  .returns = exchange.gate_entry.came_back_,
-                                  .kept_its_place = kept == gate.window_},
-                                 worker_.loop().now());
-  if (kept && kept != gate.window_) pool_.forgo(kept, worker_.loop().now());
-  if (!ticket) {
-    const bool is_full = ticket.error().reason == Reason::kHoldFull;
-    pool_.count(*gate.window_, is_full ? HoldOutcome::kFull : HoldOutcome::kPaged);
-  }
-  return ticket;
-}
-
-// What the end of its wait means for a request.
-Result<void> Gates::settle(const Held& held, const HoldPool::WindowPtr& window) {
-  auto& exchange = held.exchange();
-  const auto leave = [&](HoldOutcome outcome) {
-    pool_.leave(window, exchange.route.site, held.ticket(), outcome, worker_.loop().now());
-  };
-  switch (held.how()) {
-    case Held::End::kGranted:
-      exchange.gate_entry.let_go_on(window, held.closings());
-      return {};
-    case Held::End::kLookAgain:
-      leave(HoldOutcome::kFlushed);
-      return {};
-    case Held::End::kRemoved:
-      leave(HoldOutcome::kReleased);
-      return {};
-    case Held::End::kGone:
-      leave(HoldOutcome::kClientGone);
-      return make_error(Reason::kClientGone, "the client left while it waited");
-    case Held::End::kExpired:
-      leave(HoldOutcome::kExpired);
-      return make_error(Reason::kHoldDeadline, kTooLong);
-    case Held::End::kPaged:
-    case Held::End::kWaiting:
-      break;
-  }
-  leave(HoldOutcome::kPaged);
-  return make_error(Reason::kHoldPaged, kWorkedOn);
-}
-
-Task<Result<void>> wait_at_gate(Exchange& exchange) {
-  auto& worker = exchange.worker;
-  auto& gates = worker.gates();
-  auto* const gate = gates.closed_gate(exchange.gate_entry, gates.gates_of(exchange));
-  if (!gate) co_return Result<void>{};
-  const auto window = gate->window();
-  exchange.hold_id.assign(window->id().data(), std::min(window->id().size(), exchange.hold_id.max_size()));
-  exchange.retry_after = gates.retry_after_of(*gate);
-  if (auto refused = gates.refusal(exchange.gate_entry, *gate)) co_return *refused;
-
-  // Each request waits so long in all, however often it has to.
-  const auto began = worker.loop().now();
-  const auto waited = std::max<std::int64_t>(exchange.timings.hold, 0);
-  const auto deadline = began + gates.class_of(exchange.gate_entry).max_wait - std::chrono::microseconds(waited);
-  const auto ticket = gates.join(exchange, *gate, deadline);
-  if (!ticket) co_return ticket.error();
-  if (*ticket == 0) co_return Result<void>{};
-
-  Held held{exchange, *gate, *ticket, deadline};
-  if (held.how() == Held::End::kWaiting) co_await held.wait();
-  exchange.timings.hold = waited + microseconds_between(began, worker.loop().now());
-  co_return gates.settle(held, window);
 }
 
 }  // namespace hybridge

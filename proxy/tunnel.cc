@@ -97,7 +97,9 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener, private
   void recall() override {}
   void cut(const Error&) override {}
   void close_tunnel(Duration after) override {
-    if (is_websocket_) close_timer_.arm(exchange_.worker.loop().now() + after);
+    if (!is_websocket_) return;
+    if (after <= Duration::zero()) return begin_close();
+    close_timer_.arm(exchange_.worker.loop().now() + after);
   }
 
   // A Close of ours, between two frames of the server's; then the client has a moment to take its leave.

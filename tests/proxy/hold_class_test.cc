@@ -102,7 +102,7 @@ TEST(HoldClass, RefusesAConfigurationThatCannotBeRight) {
   EXPECT_NE(fault(R"({name: api, path: "("})").find("is no pattern of RE2"), std::string::npos);
   EXPECT_NE(fault("{name: api}").find("needs a pattern"), std::string::npos);
   EXPECT_NE(fault(R"({name: api, header: Accept})").find("goes with value"), std::string::npos);
-  EXPECT_NE(fault(R"({name: api, path: "^/", wait: 3s})").find("wait is not a key"), std::string::npos);
+  EXPECT_NE(fault(R"({name: api, path: "^/", wait: 3s})").find("wait: is not a key"), std::string::npos);
 }
 
 }  // namespace
