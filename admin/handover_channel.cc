@@ -108,6 +108,7 @@ Result<void> HandoverChannel::send_bytes(std::string_view bytes, std::span<const
 }
 
 Result<void> HandoverChannel::send(std::string_view text, std::span<const int> descriptors, TimePoint deadline) {
+  const std::lock_guard lock(sending_);
   const Head head{static_cast<std::uint32_t>(text.size()), static_cast<std::uint32_t>(descriptors.size())};
   const std::string_view first(reinterpret_cast<const char*>(&head), sizeof head);
   if (auto sent = send_bytes(first, {}, deadline); !sent) return sent;

@@ -2,9 +2,10 @@
 // the new one inherits.
 //
 // A message is a JSON text and the descriptors that belong to it; old and new may be of different versions, so unknown
-// members are passed over. One thread at a time sends and one receives; both block, until their deadline at most.
+// members are passed over. Any thread sends, one receives; both block, until their deadline at most.
 #pragma once
 
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +47,7 @@ class HandoverChannel {
                              TimePoint deadline) const;
 
   Descriptor socket_;
+  std::mutex sending_;  // a message goes out whole
 };
 
 }  // namespace hybridge
