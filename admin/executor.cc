@@ -75,7 +75,8 @@ void Executor::run() {
     } else if (later_.empty()) {
       wake_.wait(lock);
     } else {
-      wake_.wait_until(lock, later_.begin()->first);
+      const auto until = later_.begin()->first;  // its own: while this one waits, another thread may take that work
+      wake_.wait_until(lock, until);
     }
   }
 }

@@ -21,6 +21,7 @@ bool is_hello_whole(std::span<const std::uint8_t> input) {
   constexpr std::size_t kRecordHead = 5;
   constexpr std::size_t kMessageHead = 4;
   constexpr std::size_t kMostOfRecord = 16 * 1024;
+  constexpr std::uint8_t kClientHello = 1;
   std::array<std::uint8_t, kMessageHead> head{};
   std::size_t gathered = 0;
   while (input.size() >= kRecordHead) {
@@ -29,6 +30,7 @@ bool is_hello_whole(std::span<const std::uint8_t> input) {
     const auto piece = input.subspan(kRecordHead, std::min(length, input.size() - kRecordHead));
     for (std::size_t i = 0; i < piece.size() && gathered + i < kMessageHead; ++i) head[gathered + i] = piece[i];
     gathered += piece.size();
+    if (gathered > 0 && head[0] != kClientHello) return true;
     const std::size_t message = std::size_t{head[1]} << 16 | std::size_t{head[2]} << 8 | head[3];
     if (gathered >= kMessageHead && gathered >= kMessageHead + message) return true;
     if (piece.size() < length) return false;

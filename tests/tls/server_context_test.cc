@@ -313,21 +313,22 @@ class ProtocolTest : public ServerContextTest {
   }
 };
 
-TEST_F(ProtocolTest, AgreesOnHttp11) {
-  EXPECT_EQ(agreed("\x02h2\x08http/1.1"), "http/1.1");
+TEST_F(ProtocolTest, AgreesOnHttp2OrHttp11) {
+  EXPECT_EQ(agreed("\x08http/1.1\x02h2"), "h2");
+  EXPECT_EQ(agreed("\x08http/1.1"), "http/1.1");
   EXPECT_EQ(agreed(""), "");
 }
 
 TEST_F(ProtocolTest, PrefersItsOwnOrder) {
   ServerOptions options;
-  options.alpn = {"h2", "http/1.1"};
+  options.alpn = {"http/1.1", "h2"};
   context_ = make_context(options);
-  EXPECT_EQ(agreed("\x08http/1.1\x02h2"), "h2");
-  EXPECT_EQ(agreed("\x08http/1.1"), "http/1.1");
+  EXPECT_EQ(agreed("\x02h2\x08http/1.1"), "http/1.1");
+  EXPECT_EQ(agreed("\x02h2"), "h2");
 }
 
 TEST_F(ProtocolTest, RefusesAClientWithNothingInCommon) {
-  EXPECT_THAT(agreed("\x02h2"), HasSubstr("no application protocol"));
+  EXPECT_THAT(agreed("\x02h3"), HasSubstr("no application protocol"));
 }
 
 TEST_F(ProtocolTest, RefusesTls11AndSpeaksTls12And13) {
