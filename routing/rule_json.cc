@@ -104,6 +104,10 @@ void read_match(const json::object& object, Rule& rule, const std::string& path,
       read_condition({Field::kHeader, std::move(name), {}}, header.value(), there, rule, faults);
     }
   }
+  // As they are written: one order, or a rule would differ from itself after a restart.
+  const auto first = std::find_if(rule.conditions.begin(), rule.conditions.end(),
+                                  [](const auto& condition) { return condition.field == Field::kHeader; });
+  std::sort(first, rule.conditions.end(), [](const auto& a, const auto& b) { return a.header < b.header; });
 }
 
 RuleRedirect read_redirect(const json::object& object, const Rule& rule, const std::string& path, Faults& faults) {

@@ -43,6 +43,14 @@ TEST(RuleJson, GivesARuleWithoutAnOrderThePlaceItIsListedAt) {
             R"j([{"class":"a","id":"z","match":{},"order":10},{"class":"b","id":"a","match":{},"order":20}])j");
 }
 
+TEST(RuleJson, TakesFieldsInAnyOrderForTheSameRule) {
+  const auto read = [](const std::string& fields) {
+    return read_snapshot(R"j({"rules":[{"id":"a","match":{"header":{)j" + fields + R"j(}},"class":"x"}]})j")
+        .snapshot.rules();
+  };
+  EXPECT_EQ(*read(R"("X-B":"2","X-A":"1")")->front(), *read(R"("x-a":"1","x-b":"2")")->front());
+}
+
 TEST(RuleJson, RefusesAListThatIsNotInItsOrder) {
   EXPECT_EQ(faults_of(R"j([{"id":"a","order":9,"match":{},"class":"a"},{"id":"b","order":8,"match":{},"class":"b"}])j"),
             "rules[1].order: comes before the rule listed before it: list rules by order, then by id\n");
