@@ -214,11 +214,13 @@ Task<void> serve(Worker& worker, Stream& stream, const Entrance& entrance) {
   Exchange exchange{worker, stream, entrance};
   worker.counters().request_began();
   const auto outcome = co_await run(exchange);
+  // Result::error() gives a copy: what the exchange says of it must last until it is accounted for.
+  const auto error = outcome ? Error{} : outcome.error();
   if (!outcome) {
-    exchange.outcome = outcome.error().reason;
-    exchange.detail = outcome.error().detail;
-    if (is_upstream_fault(exchange.outcome)) worker.report_upstream(exchange.server()->name, outcome.error());
-    co_await answer(exchange, outcome.error());
+    exchange.outcome = error.reason;
+    exchange.detail = error.detail;
+    if (is_upstream_fault(error.reason)) worker.report_upstream(exchange.server()->name, error);
+    co_await answer(exchange, error);
   }
   worker.account(exchange);
 }
