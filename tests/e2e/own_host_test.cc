@@ -144,6 +144,7 @@ TEST_F(OwnHost, AccountsOnceForACallerWhoLeaves) {
   EdgeWorld world(options(&api));
   auto client = world.connect_tls("n1.fc.test");
   client.send(request("POST", "/agent/x", "Content-Length: 5\r\n\r\nhel"));
+  ASSERT_TRUE(eventually([&] { return world.in_flight() == 1; }));  // a reset would take what is on its way along
   client.reset();
   EXPECT_TRUE(eventually([&] { return world.ended() == 1; }));
   EXPECT_EQ(world.ended(Reason::kClientGone), 1u);
