@@ -137,7 +137,7 @@ void preview(const HoldsApi& api, const ApiRequest& request, const Answered& ans
   answer.body += ",\"cookie\":";
   append_json_string(answer.body, std::string(kPreviewCookie) + '=' + token);
   answer.body += ",\"header\":";
-  append_json_string(answer.body, std::string(kPreviewHeader) + ": " + token);
+  append_json_string(answer.body, std::string(kPreviewHeader).append(": ").append(token));
   answer.body += "}\n";
   answered(std::move(answer));
 }

@@ -39,7 +39,7 @@ std::vector<std::string> environment_of_successor() {
     if (entry.starts_with("WATCHDOG_PID=") || entry.starts_with(HandoverChannel::kVariable)) continue;
     kept.emplace_back(entry);
   }
-  kept.push_back(std::string(HandoverChannel::kVariable) + "=" + std::to_string(kTheirs));
+  kept.push_back(std::string(HandoverChannel::kVariable).append("=").append(std::to_string(kTheirs)));
   return kept;
 }
 

@@ -192,7 +192,7 @@ std::vector<Endpoint> read_secondaries(JobCall& call) {
   const auto* list = call.list(kKey);
   for (std::size_t i = 0; list && i < list->size(); ++i) {
     const auto* object = (*list)[i].if_object();
-    const auto path = std::string(kKey) + "[" + std::to_string(i) + "]";
+    const auto path = std::string(kKey).append("[").append(std::to_string(i)).append("]");
     if (!object) call.faults.add(path, "must be {address: weight}");
     for (const auto& [address, weight] : object ? *object : json::object()) {
       const auto number = weight.is_int64() ? weight.get_int64() : 0;
