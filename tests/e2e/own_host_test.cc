@@ -14,10 +14,6 @@ namespace {
 // Reads the body, leaves the worker for another thread, comes back, and says what it was asked.
 class TellingApi final : public OwnApi {
  public:
-  ~TellingApi() override {
-    for (auto& thread : threads_) thread.join();
-  }
-
   Task<void> serve(Call call) override {
     auto& stream = call.stream;
     std::string told = stream.request().method_name == "POST" ? "posted " : "asked ";
@@ -27,7 +23,7 @@ class TellingApi final : public OwnApi {
       if (!piece || piece->empty()) break;
       told += as_text(*piece);
     }
-    Elsewhere elsewhere{*this, call};
+    Elsewhere elsewhere{call};
     co_await elsewhere;
     http::ResponseHead head;
     head.status = 202;
@@ -40,16 +36,14 @@ class TellingApi final : public OwnApi {
 
  private:
   struct Elsewhere {
-    TellingApi& api;
     Call& call;
+    std::thread thread = {};
     bool await_ready() const { return false; }
     void await_suspend(std::coroutine_handle<> waiting) {
-      api.threads_.emplace_back([post = call.post, waiting] { post([waiting] { waiting.resume(); }); });
+      thread = std::thread([post = call.post, waiting] { post([waiting] { waiting.resume(); }); });
     }
-    void await_resume() const {}
+    void await_resume() { thread.join(); }  // it has left the loop before the loop can go
   };
-
-  std::vector<std::thread> threads_;
 };
 
 std::string request(std::string_view method, std::string_view target, std::string_view more = "\r\n") {

@@ -57,8 +57,8 @@ EdgeWorld::~EdgeWorld() {
 
 void EdgeWorld::stop() {
   edge->stop();
+  resolver_.reset();  // its threads post to the workers' loops
   edge.reset();
-  resolver_.reset();
 }
 
 Peer EdgeWorld::connect_tls(const std::string& name) {
