@@ -65,7 +65,6 @@ class GateEntry : public boost::intrusive::list_base_hook<boost::intrusive::link
   friend class Gate;
   friend class Gates;
   friend class Held;
-  static constexpr int kTries = 3;  // to bring a released request to its server
 
   enum class Kind : std::uint8_t { kInFlight, kApart, kTunnel };
   // Which gates count it: that of its site, and that of its server.
