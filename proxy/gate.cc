@@ -71,7 +71,7 @@ void GateEntry::let_go_on(const HoldPool::WindowPtr& window, std::uint32_t closi
     passes_.erase(passes_.begin());
   }
   passes_.push_back({window, closings});
-  pool.began(window);
+  pool.began(window, exchange_.worker.loop().now());
 }
 
 HoldPool::Passage GateEntry::passage_by(const Result<void>& outcome) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 namespace hybridge {
@@ -9,6 +10,8 @@ namespace hybridge {
 namespace {
 // What is kept free of the memory for each place of a reserve.
 constexpr std::size_t kReservedBytes = 4 * 1024;
+// A release is over when those who went on last have shown in this time that the site is there, or nothing against it.
+constexpr auto kProving = std::chrono::seconds(1);
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(HoldOutcome::kCount_)> kOutcomes = {
     "released", "expired", "client_gone", "flushed", "paged", "outlasted", "full", "refused"};
@@ -236,15 +239,16 @@ void HoldPool::count(HoldWindow& window, HoldOutcome outcome) {
   totals_[at].fetch_add(1, std::memory_order_relaxed);
 }
 
-void HoldPool::began(const WindowPtr& window) {
+void HoldPool::began(const WindowPtr& window, TimePoint now) {
   Effects effects(window);
   {
     const std::lock_guard lock(mutex_);
     count(*window, HoldOutcome::kReleased);
     if (window->pending_ > 0) --window->pending_;
     ++window->running_;
+    window->began_last_ = now;
     if (window->is_removed_) return;
-    look_if_empty(window, effects);
+    look_if_empty(window, now, effects);
   }
   tell(effects);
 }
@@ -318,7 +322,7 @@ void HoldPool::grant(const WindowPtr& window, TimePoint now, Effects& effects) {
   if (!is_releasing(*window->terms_) || window->is_failed_) return;
   auto allowed = window->pace_.allowance(now, window->running_ + window->pending_, ceiling(*window));
   while (allowed > 0 && grant_one(window, now, effects)) --allowed;
-  look_if_empty(window, effects);
+  look_if_empty(window, now, effects);
 }
 
 // The first of the site whose turn it is: in the order of arrival, sites in turn. False: nobody is there.
@@ -342,8 +346,12 @@ bool HoldPool::grant_one(const WindowPtr& window, TimePoint now, Effects& effect
   return false;
 }
 
-void HoldPool::look_if_empty(const WindowPtr& window, Effects& effects) {
-  if (!is_free(*window) || std::exchange(window->is_emptied_, true)) return;
+// Nobody waits, and it is known how the last ones fare: or else the guard would not see a site that all of them find
+// away at once.
+void HoldPool::look_if_empty(const WindowPtr& window, TimePoint now, Effects& effects) {
+  const bool is_proven =
+      window->running_ == 0 || window->pace_.went_well_last() || now - window->began_last_ >= kProving;
+  if (!is_free(*window) || !is_proven || std::exchange(window->is_emptied_, true)) return;
   effects.has_emptied = true;
   effects.epoch = window->terms_->epoch;
 }

@@ -40,7 +40,7 @@ class HoldPool {
   struct Listener {
     virtual void on_granted(std::size_t worker, const WindowPtr& window, std::vector<HoldTicket> tickets) = 0;
     virtual void on_drained(const HoldWindow& window, std::uint64_t epoch) = 0;  // nothing holdable is under way
-    virtual void on_emptied(const HoldWindow& window, std::uint64_t epoch) = 0;  // of a release: nobody waits
+    virtual void on_emptied(const HoldWindow& window, std::uint64_t epoch) = 0;  // of a release: nobody waits, all is well
     // Of a release: those who went on fare badly. Nobody goes on until the window changes.
     virtual void on_failed(const HoldWindow& window, std::uint64_t epoch) = 0;
 
@@ -81,7 +81,7 @@ class HoldPool {
     kUnused,   // it ended for reasons of its own
     kReturns,  // bad, and will join again
   };
-  void began(const WindowPtr& window);
+  void began(const WindowPtr& window, TimePoint now);
   void ended(const WindowPtr& window, Passage passage, TimePoint now);
   void forgo(const WindowPtr& window, TimePoint now);  // after kReturns: it does not join again
   bool lets_pass(const WindowPtr& window) const;       // who comes now: nobody waits, and it is being released
@@ -122,7 +122,7 @@ class HoldPool {
   void take_out(HoldWindow& window, const std::string& site, HoldWindow::Line& line, Places::iterator place);
   void grant(const WindowPtr& window, TimePoint now, Effects& effects);
   bool grant_one(const WindowPtr& window, TimePoint now, Effects& effects);
-  void look_if_empty(const WindowPtr& window, Effects& effects);
+  void look_if_empty(const WindowPtr& window, TimePoint now, Effects& effects);
   void count_sites();
   std::size_t reserve() const;
   std::size_t ceiling(const HoldWindow& window) const;

@@ -90,6 +90,7 @@ class HoldWindow {
   std::size_t waiting_ = 0;
   std::size_t pending_ = 0;  // told to go on, and not yet gone
   std::size_t running_ = 0;  // gone on, and not yet ended
+  TimePoint began_last_{};   // when the last of them went on
   HoldTicket next_ = HoldTicket{1} << 32;
   HoldTicket next_return_ = 1;  // who comes back goes before all who came later
   std::vector<bool> drained_;   // by worker, at this epoch

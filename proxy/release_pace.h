@@ -34,6 +34,7 @@ class ReleasePace {
 
   void note(bool is_good);
   bool has_failed() const { return has_failed_; }
+  bool went_well_last() const { return known_ > 0 && (outcomes_ & 1) == 0; }
 
  private:
   static constexpr std::uint32_t kRemembered = 20;

@@ -63,7 +63,7 @@ void Http2Stream::on_data(Bytes data) {
     connection_->discard(data.size());
     return;
   }
-  if (!is_reading_) {
+  if (!is_reading_ || is_last_of_told(data.size())) {
     inbox_.append(data);
     connection_->keep(data.size());
     return;
@@ -98,6 +98,7 @@ bool Http2Stream::poll_body(Result<Bytes>& piece) {
   if (!inbox_.empty()) {
     iovec front{};
     inbox_.peek(&front, 1);
+    if (is_last_of_told(front.iov_len)) return wait_for_body();
     handed_ = front.iov_len;
     piece = hand_out({static_cast<const std::uint8_t*>(front.iov_base), front.iov_len});
     return true;
@@ -106,10 +107,20 @@ bool Http2Stream::poll_body(Result<Bytes>& piece) {
     piece = Bytes{};
     return true;
   }
+  return wait_for_body();
+}
+
+bool Http2Stream::wait_for_body() {
   send_continue_if_awaited();
   is_reading_ = true;
   if (!is_tunnel_) connection_->due(body_pace_.wait(connection_->now()));
   return false;
+}
+
+// RFC 9113 8.1.1: a malformed request is not sent on. One whose body may yet be longer than it said is not made whole.
+bool Http2Stream::is_last_of_told(std::size_t size) const {
+  const auto& framing = request().framing;
+  return !is_body_whole_ && framing.kind == http::Framing::Kind::kLength && bytes_in_ + size >= framing.length;
 }
 
 Result<Bytes> Http2Stream::hand_out(Bytes piece) {

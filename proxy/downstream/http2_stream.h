@@ -76,6 +76,8 @@ class Http2Stream final
   void drop_inbox();
   void drop_outbox();
   Result<Bytes> hand_out(Bytes piece);
+  bool wait_for_body();
+  bool is_last_of_told(std::size_t size) const;
   void send_continue_if_awaited();
 
   Http2Connection* connection_ = nullptr;

@@ -58,6 +58,7 @@ class Honest:
     """Somebody else on the same worker: asks on and on, and remembers how long it took."""
 
     def __init__(self, edge):
+        self._edge = edge
         self.client = Http2Client(edge, "honest.attacked.test")
         self.took: list[float] = []
         self.faults: list[str] = []
@@ -67,6 +68,9 @@ class Honest:
 
     def _ask(self) -> None:
         while not self._stop.is_set():
+            if self.client.goaways and self.client.goaways[-1].error_code == 0:  # requests_per_connection
+                self.client.close()
+                self.client = Http2Client(self._edge, "honest.attacked.test")
             began = time.monotonic()
             try:
                 if (answer := self.client.get()).status != 200:

@@ -121,7 +121,7 @@ RULES = [
     Rule("6.9: a stream's window opened by zero", lambda c: head(c, ends=False, method="POST") + raw(8, 0, 1, b"\0\0\0\0"), (PROTOCOL_ERROR,)),
     Rule("6.9.1: the connection's window beyond 2^31-1", lambda c: WindowUpdateFrame(0, 2**31 - 1).serialize() * 2, (FLOW_CONTROL_ERROR,)),
     Rule("6.9.1: a stream's window beyond 2^31-1", lambda c: head(c, ends=False, method="POST") + WindowUpdateFrame(1, 2**31 - 1).serialize() * 2, (FLOW_CONTROL_ERROR,)),
-    Rule("6.9.1: more than the stream's window", lambda c: head(c, ends=False, method="POST", target="/unread") + raw(0, 0, 1, b"x" * 16384) * 70, (FLOW_CONTROL_ERROR,)),
+    Rule("6.9.1: more than the stream's window", lambda c: head(c, ends=False, method="POST", target="/unread") + raw(0, 0, 1, b"x" * 16384) * 1000, (FLOW_CONTROL_ERROR,)),
     Rule("6.10: CONTINUATION of no stream", lambda c: raw(9, 4, 0, b"x"), (PROTOCOL_ERROR,)),
     Rule("6.10: CONTINUATION behind a whole block", lambda c: head(c, ends=False, method="POST") + raw(9, 4, 1, b"x"), (PROTOCOL_ERROR,)),
     Rule("6.10: CONTINUATION behind DATA", lambda c: head(c, ends=False, method="POST") + raw(0, 0, 1, b"x") + raw(9, 4, 1, b""), (PROTOCOL_ERROR,)),

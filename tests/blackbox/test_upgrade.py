@@ -19,7 +19,7 @@ from harness.hybridge import BINARY, run_command
 from harness.load import Load
 from harness.probing import accepts
 from harness.scripted_origin import answering, ok
-from harness.supervised import Supervised
+from harness.supervised import Heir, Supervised
 from harness.tls_client import client_context
 from harness.waiting import PATIENCE, SLOWNESS, wait_until
 from harness.websocket_origin import WebSocketOrigin
@@ -452,6 +452,7 @@ def test_a_kill_at_any_instant_leaves_an_edge_that_serves(make_supervised, make_
             old.wait()
         else:
             wait_until(lambda: edge.notifications().count("READY=1") > said or not old.is_alive(), "an outcome")
+            wait_until(lambda: not Heir(old, new).is_alive(), "the death of the new process")
         settle(edge, old, new)
         edge.routes["sites"][f"round{round_number}.test"] = {"server": "server-of-here.test"}
         edge.put_routes()

@@ -92,10 +92,46 @@ TEST(HoldPool, LetsNewcomersPassWhenNobodyWaitsAnyMore) {
   const auto window = world.hold("a");
   world.join(window, "a").value();
   world.release("a");
-  world.pool.began(window);
-  EXPECT_EQ(world.emptied, 1);
+  world.pool.began(window, world.now);
   EXPECT_TRUE(world.pool.lets_pass(window));
   EXPECT_EQ(world.join(window, "a").value(), 0u);
+}
+
+TEST(HoldPool, EndsAReleaseWhenTheLastOnesHaveShownThatTheSiteIsThere) {
+  World world;
+  const auto window = world.hold("a");
+  for (int i = 0; i < 4; ++i) world.join(window, "a").value();
+  world.release("a");
+  for (int i = 0; i < 4; ++i) world.pool.began(window, world.now);
+  EXPECT_EQ(world.emptied, 0);
+  world.pool.ended(window, HoldPool::Passage::kBad, world.now);
+  EXPECT_EQ(world.emptied, 0);
+  world.pool.ended(window, HoldPool::Passage::kGood, world.now);
+  EXPECT_EQ(world.emptied, 1);
+}
+
+TEST(HoldPool, DoesNotWaitForALongAnswerToEndARelease) {
+  World world;
+  const auto window = world.hold("a");
+  world.join(window, "a").value();
+  world.release("a");
+  world.pool.began(window, world.now);
+  world.pool.turn(window, world.now + 900ms);
+  EXPECT_EQ(world.emptied, 0);
+  world.pool.turn(window, world.now + 1s);
+  EXPECT_EQ(world.emptied, 1);
+}
+
+// All of them went on at once, and found nobody: nothing has ended before the guard has seen it.
+TEST(HoldPool, SeesThatASiteIsAwayThoughNobodyWaitsAnyMore) {
+  World world;
+  const auto window = world.hold("a");
+  for (int i = 0; i < 5; ++i) world.join(window, "a").value();
+  world.release("a");
+  for (int i = 0; i < 5; ++i) world.pool.began(window, world.now);
+  for (int i = 0; i < 5; ++i) world.pool.ended(window, HoldPool::Passage::kReturns, world.now);
+  EXPECT_EQ(world.failed, 1);
+  EXPECT_EQ(world.emptied, 0);
 }
 
 TEST(HoldPool, PutsThoseWhoComeBackBeforeThoseWhoCameLater) {
@@ -133,7 +169,8 @@ TEST(HoldPool, DropsThoseWhoAreLateBeforeItLetsOthersGo) {
   world.release("a");
   EXPECT_EQ(world.granted, std::vector<HoldTicket>{patient});
   world.pool.leave(window, "a", late, HoldOutcome::kExpired, world.now);
-  world.pool.began(window);
+  world.pool.began(window, world.now);
+  world.pool.ended(window, HoldPool::Passage::kGood, world.now);
   EXPECT_EQ(world.emptied, 1);
 }
 
@@ -144,7 +181,7 @@ TEST(HoldPool, LetsThemGoByAndBy) {
   for (int i = 0; i < 1000; ++i) world.join(window, "a").value();
   world.release("a", {.per_second = 20, .at_once = 10});
   EXPECT_EQ(world.granted.size(), 10u);
-  for (int i = 0; i < 10; ++i) world.pool.began(window);
+  for (int i = 0; i < 10; ++i) world.pool.began(window, world.now);
   world.pool.turn(window, kStart + 10ms);
   EXPECT_EQ(world.granted.size(), 10u);  // none has ended
   world.pool.ended(window, HoldPool::Passage::kGood, kStart + 100ms);
@@ -156,7 +193,7 @@ TEST(HoldPool, StopsLettingThemGoWhenTheyFareBadly) {
   const auto window = world.hold("a");
   for (int i = 0; i < 100; ++i) world.join(window, "a").value();
   world.release("a", {.per_second = 20, .at_once = 10});
-  for (int i = 0; i < 10; ++i) world.pool.began(window);
+  for (int i = 0; i < 10; ++i) world.pool.began(window, world.now);
   for (int i = 0; i < 5; ++i) world.pool.ended(window, HoldPool::Passage::kBad, kStart + 10ms);
   EXPECT_EQ(world.failed, 1);
   const auto gone = world.granted.size();
@@ -170,8 +207,8 @@ TEST(HoldPool, KeepsThePlaceOfOneThatIsToComeBack) {
   const auto window = world.hold("a");
   world.join(window, "a").value();
   world.release("a");
-  world.pool.began(window);
-  EXPECT_EQ(world.emptied, 1);
+  world.pool.began(window, world.now);
+  EXPECT_TRUE(world.pool.lets_pass(window));
   world.pool.ended(window, HoldPool::Passage::kReturns, world.now);
   EXPECT_FALSE(world.pool.lets_pass(window));
   world.pool.forgo(window, world.now);
