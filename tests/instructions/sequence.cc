@@ -94,7 +94,10 @@ int run(const Sequence& sequence) {
   const auto ask = [&](int times) {
     for (int i = 0; i < times; ++i) {
       if (!client || sequence.reconnects) {
+        // In steps, so that what the worker finds in one turn does not depend on who is scheduled when.
+        if (client) client->say_goodbye();
         client.emplace(sequence.with_tls ? world.https : world.http, request_of(sequence), sequence.with_tls);
+        if (sequence.with_tls) client->await_bytes();
       }
       if (const int status = client->get(); status != sequence.status) {
         std::fprintf(stderr, "sequence %s: answered %d\n", std::string(sequence.name).c_str(), status);

@@ -82,6 +82,18 @@ LoadClient::LoadClient(const Address& address, std::string request, bool with_tl
   EXPECT_EQ(SSL_do_handshake(ssl_.get()), 1);
 }
 
+void LoadClient::await_bytes() const {
+  pollfd descriptor{.fd = descriptor_, .events = POLLIN, .revents = 0};
+  while (::poll(&descriptor, 1, 20'000) < 0 && errno == EINTR) {
+  }
+}
+
+void LoadClient::say_goodbye() {
+  ::shutdown(descriptor_, SHUT_WR);
+  while (receive_some(buffer_.data(), buffer_.size()) > 0) {
+  }
+}
+
 LoadClient::~LoadClient() {
   ::close(descriptor_);
 }

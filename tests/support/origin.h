@@ -54,6 +54,10 @@ class LoadClient {
   // So many pipelined; false when anything but as many bytes came as so many answers have.
   bool get_pipelined(int requests);
   std::string_view last() const { return {buffer_.data(), answer_bytes_}; }
+  // Until the other side has said something (with TLS 1.3 that is its tickets: it has seen the handshake's end).
+  void await_bytes() const;
+  // Ends the connection, and returns when the other side has ended it, too.
+  void say_goodbye();
 
  private:
   bool receive(std::size_t bytes);
