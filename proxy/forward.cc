@@ -10,6 +10,7 @@
 #include "proxy/http/websocket.h"
 #include "proxy/stopped_request.h"
 #include "proxy/tunnel.h"
+#include "proxy/unforeseen.h"
 #include "proxy/upstream/lease.h"
 #include "proxy/upstream/server.h"
 #include "proxy/worker.h"
@@ -101,7 +102,7 @@ Task<void> send_kept_body(const ReplayBuffer& kept, UpstreamConnection& upstream
   if (written) upstream.finish_body();
 }
 
-Task<void> pump_up(Exchange& exchange, UpstreamConnection& upstream) {
+Task<void> send_body(Exchange& exchange, UpstreamConnection& upstream) {
   auto& kept = exchange.replay;
   if (kept.is_whole()) {
     co_await send_kept_body(kept, upstream);
@@ -123,6 +124,14 @@ Task<void> pump_up(Exchange& exchange, UpstreamConnection& upstream) {
     const auto written = co_await upstream.write_body(*piece);
     // Not the end of the story: a server that refuses an upload may have answered before it closed.
     if (!written) co_return;
+  }
+}
+
+Task<void> pump_up(Exchange& exchange, UpstreamConnection& upstream) {
+  try {
+    co_await send_body(exchange, upstream);
+  } catch (const std::exception& thrown) {
+    upstream.abort(unforeseen(thrown));
   }
 }
 
@@ -285,7 +294,12 @@ Task<Result<void>> attempt(Exchange& exchange, UpstreamConnection& upstream, Dep
   send_head(exchange, upstream);
   Sibling upload;
   if (exchange.request().framing.has_body()) upload.start(pump_up(exchange, upstream));
-  auto outcome = co_await receive(exchange, upstream, departure, sent);
+  Result<void> outcome;
+  try {
+    outcome = co_await receive(exchange, upstream, departure, sent);
+  } catch (const std::exception& thrown) {
+    outcome = unforeseen(thrown);
+  }
   if (upload.is_running()) {
     // The answer is complete (or there will be none) while the body is still coming: it is not wanted any more.
     exchange.stream.abandon_body();

@@ -9,6 +9,7 @@
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
 #include "proxy/own_host.h"
+#include "proxy/unforeseen.h"
 #include "proxy/worker.h"
 
 namespace hybridge {
@@ -213,14 +214,23 @@ Task<void> answer(Exchange& exchange, const Error& error) {
 Task<void> serve(Worker& worker, Stream& stream, const Entrance& entrance) {
   Exchange exchange{worker, stream, entrance};
   worker.counters().request_began();
-  const auto outcome = co_await run(exchange);
+  Result<void> outcome;
+  try {
+    outcome = co_await run(exchange);
+  } catch (const std::exception& thrown) {
+    outcome = unforeseen(thrown);
+  }
   // Result::error() gives a copy: what the exchange says of it must last until it is accounted for.
   const auto error = outcome ? Error{} : outcome.error();
   if (!outcome) {
     exchange.outcome = error.reason;
     exchange.detail = error.detail;
     if (is_upstream_fault(error.reason)) worker.report_upstream(exchange.server()->name, error);
-    co_await answer(exchange, error);
+    try {
+      co_await answer(exchange, error);
+    } catch (const std::exception& thrown) {
+      stream.reset(unforeseen(thrown).reason);
+    }
   }
   worker.account(exchange);
 }

@@ -5,6 +5,7 @@
 #include "base/sibling.h"
 #include "base/timer_wheel.h"
 #include "proxy/http/websocket_frames.h"
+#include "proxy/unforeseen.h"
 #include "proxy/worker.h"
 
 namespace hybridge {
@@ -31,8 +32,8 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener, private
     exchange_.gate_entry.set_interruptible(this);
     moved();
     Sibling up;
-    up.start(pump_up());
-    co_await pump_down();
+    up.start(contained(pump_up()));
+    co_await contained(pump_down());
     co_await up.join();
     // end() may have brought us here: it has to leave this object before the object goes.
     if (is_ending_) co_await has_ended_.wait();
@@ -42,6 +43,14 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener, private
   }
 
  private:
+  Task<void> contained(Task<void> pump) {
+    try {
+      co_await std::move(pump);
+    } catch (const std::exception& thrown) {
+      end(unforeseen(thrown).reason);
+    }
+  }
+
   Task<void> pump_up() {
     for (;;) {
       const auto piece = co_await exchange_.stream.read_body();

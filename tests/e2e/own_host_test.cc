@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
 #include <string>
 #include <thread>
 
@@ -44,6 +45,22 @@ class TellingApi final : public OwnApi {
     }
     void await_resume() { thread.join(); }  // it has left the loop before the loop can go
   };
+};
+
+// Runs out of memory, before or behind the head of its answer.
+class ThrowingApi final : public OwnApi {
+ public:
+  Task<void> serve(Call call) override {
+    if (call.stream.request().method_name == "POST") {
+      http::ResponseHead head;
+      head.status = 200;
+      head.phrase = "OK";
+      head.framing = {http::Framing::Kind::kLength, 5};
+      call.stream.write_head(head);
+    }
+    throw std::bad_alloc();
+    co_return;
+  }
 };
 
 std::string request(std::string_view method, std::string_view target, std::string_view more = "\r\n") {
@@ -99,6 +116,31 @@ TEST_F(OwnHost, LetsAnApiAnswerBelowAgent) {
   EXPECT_EQ(client.response().body, "asked /agent by 127.0.0.1: ");
   EXPECT_EQ(world.ended(Reason::kOwnApi), 2u);
   EXPECT_EQ(world.ended(), 2u);
+}
+
+TEST_F(OwnHost, EndsTheOneRequestThatThrows) {
+  ThrowingApi api;
+  EdgeWorld world(options(&api));
+  auto client = world.connect_tls("n1.fc.test");
+  client.send(request("GET", "/agent/ping"));
+  const auto answer = client.response();
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_EQ(answer.field("X-Hybridge-Reason"), "internal");
+  client.send(request("GET", "/"));  // the connection, and all others, go on
+  EXPECT_EQ(client.response().status, 200);
+  EXPECT_EQ(world.ended(Reason::kInternal), 1u);
+}
+
+TEST_F(OwnHost, CutsAnAnswerThatThrowsHalfway) {
+  ThrowingApi api;
+  EdgeWorld world(options(&api));
+  auto client = world.connect_tls("n1.fc.test");
+  client.send(request("POST", "/agent/ping", "Content-Length: 0\r\n\r\n"));
+  EXPECT_FALSE(client.response().is_whole);
+  EXPECT_EQ(world.ended(Reason::kInternal), 1u);
+  auto next = world.connect_tls("n1.fc.test");
+  next.send(request("GET", "/"));
+  EXPECT_EQ(next.response().status, 200);
 }
 
 TEST_F(OwnHost, IsOnlyAskedForItsOwnName) {
