@@ -51,23 +51,6 @@ ApiAnswer in_words_of_press(ApiAnswer answer) {
   return answer;
 }
 
-PressAdmission::Caller caller_of(const OwnApi::Call& call) {
-  const auto& client = call.stream.client();
-  PressAdmission::Caller caller;
-  caller.address = call.client;
-  caller.is_socket = client.peer.is_unix();
-  caller.is_private = client.is_tls || client.direct_peer.is_loopback();
-  caller.authorization = std::string(call.stream.request().headers.value(http::HeaderId::kAuthorization));
-  return caller;
-}
-
-// The answer of nobody who refuses.
-ApiAnswer admitted() {
-  ApiAnswer answer;
-  answer.status = 0;
-  return answer;
-}
-
 ApiAnswer unread(const Error& error) {
   if (error.reason != Reason::kBodyTooLarge) {
     return problem(http::status_of(error.reason), code(error.reason), error.detail);
@@ -102,7 +85,7 @@ Result<std::unique_ptr<PressApi>> PressApi::make(Sources sources) {
 PressApi::PressApi(Sources sources, std::unique_ptr<JobBook> book)
     : book_(std::move(book)),
       runner_(sources.publisher, sources.reader, *book_, sources.now ? sources.now : unix_microseconds),
-      admission_(sources.reader, sources.steady_now ? sources.steady_now : Clock::now),
+      admission_(sources.reader, kAgentPassword, sources.steady_now ? sources.steady_now : Clock::now),
       local_agent_([config = sources.config] { return config()->local_agent; }) {
   add_job_routes(routes_, runner_, sources.holds);
   add_press_inquiry_routes(routes_, {sources.publisher, *book_, std::move(sources.config)});
@@ -136,11 +119,7 @@ Task<ApiAnswer> PressApi::answer(Call& call) {
     co_return busy;
   }
   // Before anything else: who does not know the password does not learn what paths there are.
-  ApiWork admit = [this, caller = caller_of(call)](const Answered& done) {
-    admission_.admit(caller,
-                     [done](std::optional<ApiAnswer> refusal) { done(refusal ? std::move(*refusal) : admitted()); });
-  };
-  auto refusal = co_await run_on(executor_, std::move(admit), call.post);
+  auto refusal = co_await admission_.admit(call, executor_);
   if (refusal.status != 0) co_return refusal;
   auto answered = co_await dispatch(call, path_of(call.stream.request().path()));
   co_return answered;

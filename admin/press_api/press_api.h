@@ -15,10 +15,10 @@
 #include "admin/api_route.h"
 #include "admin/executor.h"
 #include "admin/hold_registry.h"
+#include "admin/password_admission.h"
 #include "admin/press_api/job_book.h"
 #include "admin/press_api/job_runner.h"
 #include "admin/press_api/local_agent.h"
-#include "admin/press_api/press_admission.h"
 #include "admin/publisher.h"
 #include "admin/state_reader.h"
 #include "proxy/config.h"
@@ -59,7 +59,7 @@ class PressApi final : public OwnApi {
 
   std::unique_ptr<JobBook> book_;
   JobRunner runner_;
-  PressAdmission admission_;
+  PasswordAdmission admission_;
   LocalAgent local_agent_;
   std::vector<ApiRoute> routes_;
   Executor executor_{"press-api", 2};  // the first to go: its work uses all of the above

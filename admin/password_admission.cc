@@ -1,4 +1,4 @@
-#include "admin/press_api/press_admission.h"
+#include "admin/password_admission.h"
 
 #include <openssl/crypto.h>
 #include <sys/random.h>
@@ -7,6 +7,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "admin/api_stream.h"
 #include "admin/password_hash.h"
 #include "admin/problem.h"
 #include "base/base64.h"
@@ -49,12 +50,36 @@ std::optional<std::string> password_of(std::string_view authorization) {
   if (colon == std::string::npos) return std::nullopt;
   return plain->substr(colon + 1);
 }
+
+PasswordAdmission::Caller caller_of(const OwnApi::Call& call) {
+  const auto& client = call.stream.client();
+  PasswordAdmission::Caller caller;
+  caller.address = call.client;
+  caller.is_socket = client.peer.is_unix();
+  caller.is_private = client.is_tls || client.direct_peer.is_loopback();
+  caller.authorization = std::string(call.stream.request().headers.value(http::HeaderId::kAuthorization));
+  return caller;
+}
+
+// The answer of nobody who refuses.
+ApiAnswer admitted() {
+  ApiAnswer answer;
+  answer.status = 0;
+  return answer;
+}
 }  // namespace
 
-PressAdmission::PressAdmission(StateReader& reader, std::function<TimePoint()> now)
-    : reader_(reader), now_(std::move(now)), salt_(random_salt()) {}
+PasswordAdmission::PasswordAdmission(StateReader& reader, std::string_view secret, std::function<TimePoint()> now)
+    : reader_(reader), secret_(secret), now_(std::move(now)), salt_(random_salt()) {}
 
-void PressAdmission::admit(const Caller& caller, const Done& done) {
+Task<ApiAnswer> PasswordAdmission::admit(const OwnApi::Call& call, Executor& executor) {
+  ApiWork admit = [this, caller = caller_of(call)](const Answered& done) {
+    this->admit(caller, [done](std::optional<ApiAnswer> refusal) { done(refusal ? std::move(*refusal) : admitted()); });
+  };
+  auto answer = co_await run_on(executor, std::move(admit), call.post);
+  co_return answer;
+}
+void PasswordAdmission::admit(const Caller& caller, const Done& done) {
   if (caller.is_socket) return done(std::nullopt);
   if (!caller.is_private) {
     return done(problem(403, "cleartext",
@@ -80,8 +105,8 @@ void PressAdmission::admit(const Caller& caller, const Done& done) {
   hashing_.post([this, caller, hash = *hash, password = *password, done] { prove(caller, hash, password, done); });
 }
 
-void PressAdmission::prove(const Caller& caller, const std::string& hash, const std::string& password,
-                           const Done& done) {
+void PasswordAdmission::prove(const Caller& caller, const std::string& hash, const std::string& password,
+                              const Done& done) {
   // Those before it in the queue may have used up its address's share.
   if (auto wait = wait_of(caller.address)) return done(std::move(wait));
   const bool fits = fits_password(hash, password);
@@ -93,7 +118,7 @@ void PressAdmission::prove(const Caller& caller, const std::string& hash, const 
   done(fits ? std::nullopt : std::optional(unauthenticated()));
 }
 
-std::optional<ApiAnswer> PressAdmission::wait_of(const Address& address) {
+std::optional<ApiAnswer> PasswordAdmission::wait_of(const Address& address) {
   const std::lock_guard lock(mutex_);
   const auto wait = failures_.seconds_to_wait(address, now_());
   if (!wait) return std::nullopt;
@@ -102,12 +127,12 @@ std::optional<ApiAnswer> PressAdmission::wait_of(const Address& address) {
   return refusal;
 }
 
-Result<std::string> PressAdmission::stored() {
+Result<std::string> PasswordAdmission::stored() {
   const auto version = reader_.data_version();
   if (!version) return version.error();
   const std::lock_guard lock(mutex_);
   if (data_version_ == *version) return hash_;
-  auto hash = reader_.secret(kAgentPassword);
+  auto hash = reader_.secret(secret_);
   if (!hash && hash.error().reason != Reason::kNotFound) return hash;
   data_version_ = *version;
   if (hash_ != hash) proven_.reset();
@@ -115,13 +140,13 @@ Result<std::string> PressAdmission::stored() {
   return hash_;
 }
 
-bool PressAdmission::is_proven(const std::string& hash, const std::string& password) {
+bool PasswordAdmission::is_proven(const std::string& hash, const std::string& password) {
   const auto digest = digest_of(password);
   const std::lock_guard lock(mutex_);
   return proven_ && hash_ == hash && CRYPTO_memcmp(proven_->data(), digest.data(), digest.size()) == 0;
 }
 
-Sha256 PressAdmission::digest_of(const std::string& password) const {
+Sha256 PasswordAdmission::digest_of(const std::string& password) const {
   return sha256(salt_ + password);
 }
 
