@@ -201,7 +201,7 @@ int remove_token(const std::string& config_path, const std::string& name) {
   return 0;
 }
 
-int set_agent_password(const std::string& config_path) {
+int set_password(const std::string& config_path, std::string_view secret) {
   std::string password;
   std::getline(std::cin, password);
   if (password.ends_with('\r')) password.pop_back();
@@ -210,7 +210,7 @@ int set_agent_password(const std::string& config_path) {
   if (!store) return fail(store.error().detail);
   const auto hash = hash_password(password);
   if (!hash) return fail(hash.error().detail);
-  const auto put = (*store)->put_secret(kAgentPassword, *hash);
+  const auto put = (*store)->put_secret(secret, *hash);
   if (!put) return fail(put.error().detail);
   return 0;
 }

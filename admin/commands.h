@@ -1,8 +1,9 @@
-// The commands that work on configuration and state and end: `check`, `explain`, `token`, `agent-password`. Each prints
+// The commands that work on configuration and state and end: `check`, `explain`, `token`, the passwords. Each prints
 // its result on standard output, for humans or as JSON, its faults on standard error, and gives the exit status.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace hybridge {
 
@@ -12,6 +13,7 @@ int explain_url(const std::string& config_path, const std::string& url, bool as_
 int add_token(const std::string& config_path, const std::string& name, const std::string& role, bool as_json);
 int list_tokens(const std::string& config_path, bool as_json);
 int remove_token(const std::string& config_path, const std::string& name);
-int set_agent_password(const std::string& config_path);  // the first line of standard input
+// The first line of standard input; `secret`: kAgentPassword, kMonitoringPassword.
+int set_password(const std::string& config_path, std::string_view secret);
 
 }  // namespace hybridge

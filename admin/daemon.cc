@@ -354,6 +354,7 @@ void Daemon::end() {
   // Whoever could still call somebody else goes before those it could call.
   if (publishing_) publishing_->stop();  // what it answers belongs to the APIs
   own_api_.reset();
+  monitoring_.reset();
   api_.reset();
   if (publishing_) publishing_->stop();
   if (agent_calls_) agent_calls_->stop();

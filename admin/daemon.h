@@ -27,6 +27,8 @@
 #include "admin/hold_store.h"
 #include "admin/housekeeping.h"
 #include "admin/in_band_claims.h"
+#include "admin/monitoring.h"
+#include "admin/own_front.h"
 #include "admin/predecessor.h"
 #include "admin/publisher.h"
 #include "admin/quarantine.h"
@@ -151,6 +153,8 @@ class Daemon final : private Publisher::Observer,
   std::unique_ptr<HealthProber> prober_;
   std::unique_ptr<AdminApi> api_;
   std::unique_ptr<OwnApi> own_api_;
+  std::unique_ptr<Monitoring> monitoring_;
+  std::unique_ptr<OwnFront> own_front_;
   std::unique_ptr<AdminFront> admin_front_;
   std::unique_ptr<Housekeeping> housekeeping_;
   std::unique_ptr<Successor> successor_;

@@ -267,7 +267,17 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       {.publisher = *publisher_, .reader = *reader_, .config = [this] { return this->config(); }, .holds = *holds_});
   if (!own_api) return own_api.error();
   own_api_ = std::move(*own_api);
-  edge_->set_own_api(*own_api_);
+  monitoring_ = std::make_unique<Monitoring>(Monitoring::Sources{
+      .reader = *reader_,
+      .status = {.publisher = *publisher_,
+                 .status = [this] { return status(); },
+                 .metrics = [this] { return metrics_->text(); },
+                 .now = [] { return unix_microseconds() / 1'000'000; },
+                 .upgrade = {}},
+      .config = [this] { return config(); },
+  });
+  own_front_ = std::make_unique<OwnFront>(*own_api_, *monitoring_);
+  edge_->set_own_api(*own_front_);
   admin_front_ = std::make_unique<AdminFront>(
       *api_, *own_api_, [this](std::function<void()> work) { admin_->loop().post(std::move(work)); });
   return {};

@@ -21,6 +21,12 @@ Error failed(const std::string& peer, const char* what) {
   return make_error(Reason::kIo, peer + ": " + what + ": " + (is_late ? "it took too long" : std::strerror(errno)));
 }
 
+void bound_waits(const Descriptor& socket, std::chrono::seconds patience) {
+  const timeval bound{.tv_sec = patience.count(), .tv_usec = 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound);
+}
+
 Result<PlainAnswer> read_answer(const std::string& bytes, const std::string& peer) {
   const auto broken = make_error(Reason::kIo, peer + ": the answer broke off");
   const auto end = bytes.find(kEndOfHead);
@@ -37,11 +43,21 @@ Result<PlainAnswer> read_answer(const std::string& bytes, const std::string& pee
 }
 }  // namespace
 
+Result<PlainAnswer> call_at(const Address& address, const std::string& peer, std::string_view request,
+                            std::chrono::seconds patience) {
+  const Descriptor socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  bound_waits(socket, patience);
+  if (::connect(socket.get(), address.data(), address.size()) < 0) {
+    // tcp(7): what SO_SNDTIMEO ends is still in progress.
+    const char* why = errno == EINPROGRESS ? "it took too long" : std::strerror(errno);
+    return make_error(Reason::kIo, peer + " cannot be reached: " + why);
+  }
+  return call_over(socket, peer, request, patience);
+}
+
 Result<PlainAnswer> call_over(const Descriptor& socket, const std::string& peer, std::string_view request,
                               std::chrono::seconds patience) {
-  const timeval bound{.tv_sec = patience.count(), .tv_usec = 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound);
+  bound_waits(socket, patience);
   while (!request.empty()) {
     const auto count = ::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;

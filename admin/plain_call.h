@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "io/address.h"
 #include "proxy/http/message.h"
 
 namespace hybridge {
@@ -21,5 +23,9 @@ struct PlainAnswer {
 // messages call the other side. kIo: nothing moved for so long, or the answer broke off.
 Result<PlainAnswer> call_over(const Descriptor& socket, const std::string& peer, std::string_view request,
                               std::chrono::seconds patience);
+
+// The same at an address.
+Result<PlainAnswer> call_at(const Address& address, const std::string& peer, std::string_view request,
+                            std::chrono::seconds patience);
 
 }  // namespace hybridge

@@ -1,8 +1,6 @@
 #include "admin/status_api.h"
 
 #include <algorithm>
-#include <memory>
-#include <mutex>
 
 #include "admin/problem.h"
 #include "admin/unix_time.h"
@@ -47,6 +45,8 @@ void append_servers_down(std::string& body, const StatusFacts& facts) {
   }
   body += ']';
 }
+
+}  // namespace
 
 void show_status(const StatusApi& api, const Answered& answered) {
   const auto facts = api.status();
@@ -94,6 +94,7 @@ void show_status(const StatusApi& api, const Answered& answered) {
   answered(std::move(answer));
 }
 
+namespace {
 void begin_upgrade(const StatusApi& api, const Answered& answered) {
   const auto begun = api.upgrade();
   if (!begun) return answered(problem(409, "no_upgrade", begun.error().detail));
@@ -172,6 +173,10 @@ ApiAnswer text(std::string body, std::string content_type = "text/plain; charset
 }
 }  // namespace
 
+void show_metrics(const StatusApi& api, const Answered& answered) {
+  answered(text(api.metrics(), "text/plain; version=0.0.4; charset=utf-8"));
+}
+
 void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api) {
   using Access = ApiRoute::Access;
   const auto add = [&](ApiRoute route, std::function<void(const Answered&)> run) {
@@ -197,10 +202,7 @@ void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api) {
        .access = Access::kPublicOnLoopback,
        .summary = "Prometheus's text format",
        .gives = "text/plain"},
-      [api, one_at_a_time = std::make_shared<std::mutex>()](const Answered& answered) {
-        const std::lock_guard lock(*one_at_a_time);
-        answered(text(api.metrics(), "text/plain; version=0.0.4; charset=utf-8"));
-      });
+      [api](const Answered& answered) { show_metrics(api, answered); });
   add({.pattern = "/", .access = Access::kPublicOnLoopback, .summary = "The status page", .gives = "text/html"},
       [api](const Answered& answered) { show_page(api, answered); });
   add({.pattern = "/v1/status", .summary = "Version, revision, counts, and what wants attention", .gives = "Status"},

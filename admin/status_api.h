@@ -20,6 +20,9 @@ struct StatusApi {
   std::function<Result<void>()> upgrade;
 };
 
+void show_status(const StatusApi& api, const Answered& answered);   // as /v1/status
+void show_metrics(const StatusApi& api, const Answered& answered);  // as /metrics
+
 void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api);
 
 }  // namespace hybridge

@@ -107,6 +107,26 @@ void read_local_agent(ConfigSection& section, const char* key, std::optional<Add
   agent = *address;
 }
 
+// What is wrong with it, or "".
+std::string read_exporter(const std::string& name, std::string_view url, Config& config) {
+  constexpr std::string_view kScheme = "http://";
+  const bool is_name = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  if (!is_name) return "is no name of an exporter (lower-case letters, digits, - and _)";
+  if (name == "hybridge") return "is the name of what Hybridge tells itself at /metrics/hybridge";
+  const auto slash = url.find('/', kScheme.size());
+  if (url.starts_with(kScheme) && slash != std::string_view::npos &&
+      url.find_first_of(" ?#") == std::string_view::npos) {
+    const auto address = Address::parse_with_port(url.substr(kScheme.size(), slash - kScheme.size()));
+    if (address && address->port() != 0) {
+      config.exporters[name] = {*address, std::string(url.substr(slash))};
+      return {};
+    }
+  }
+  return in_quotes(url) + " is not a URL with an address, a port and a path (http://127.0.0.1:9100/metrics)";
+}
+
 void read_certificate_files(ConfigSection& section, Config::CertificateFiles& files) {
   section.text("chain", files.chain);
   section.text("key", files.key);
@@ -306,6 +326,8 @@ void read_root(ConfigSection& root, Config& config) {
   root.boolean("redirect_to_https", config.redirect_to_https);
   root.section("admin", [&](ConfigSection& section) { read_admin(section, config.admin); });
   read_local_agent(root, "local_agent", config.local_agent);
+  root.named("exporters",
+             [&](const std::string& name, std::string_view url) { return read_exporter(name, url, config); });
   root.section("default_certificate",
                [&](ConfigSection& section) { read_certificate_files(section, config.default_certificate); });
   root.section("tls", [&](ConfigSection& section) {
@@ -336,9 +358,9 @@ void read_root(ConfigSection& root, Config& config) {
 
 auto compared(const Config& c) {
   return std::tie(c.workers, c.io, c.state_dir, c.state_key, c.domain, c.server_name, c.server_header, c.listen,
-                  c.redirect_to_https, c.admin, c.local_agent, c.default_certificate, c.tls, c.trusted_proxies,
-                  c.limits, c.rate_limits, c.timeouts, c.shutdown_timeout, c.upgrade_timeout, c.upstream, c.forward,
-                  c.holds, c.access_log, c.audit, c.log, c.pages_dir);
+                  c.redirect_to_https, c.admin, c.local_agent, c.exporters, c.default_certificate, c.tls,
+                  c.trusted_proxies, c.limits, c.rate_limits, c.timeouts, c.shutdown_timeout, c.upgrade_timeout,
+                  c.upstream, c.forward, c.holds, c.access_log, c.audit, c.log, c.pages_dir);
 }
 
 }  // namespace

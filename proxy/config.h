@@ -163,6 +163,13 @@ struct Config {
     friend bool operator==(const Forward&, const Forward&) = default;
   };
 
+  struct Exporter {  // of this machine, read below server_name
+    Address address;
+    std::string path;
+
+    friend bool operator==(const Exporter&, const Exporter&) = default;
+  };
+
   struct MaxWait {
     Duration navigation = std::chrono::seconds{30};
     Duration api = std::chrono::seconds{60};
@@ -240,6 +247,7 @@ struct Config {
   bool redirect_to_https = true;
   Admin admin;
   std::optional<Address> local_agent;  // not there: there is none
+  std::map<std::string, Exporter, std::less<>> exporters;
   CertificateFiles default_certificate;
   Tls tls;
   std::vector<Network> trusted_proxies;

@@ -95,6 +95,23 @@ class ConfigSection {
     }
   }
 
+  // Calls `read(name, text)` for each entry of the mapping under the key, whose names are not known here; it answers
+  // with what is wrong, or with "".
+  template <class Read>
+  void named(const char* key, Read read) {
+    const auto node = mapping(key);
+    if (!node) return;
+    Origins of_items;
+    ConfigSection inner(*node, path_of(key), faults_, of_items);
+    for (const auto& entry : inner.entries_) {
+      if (!entry.value.IsScalar()) {
+        inner.fault(entry, "expects a text");
+      } else if (auto wrong = read(entry.key, std::string_view(entry.value.Scalar())); !wrong.empty()) {
+        inner.fault(entry, wrong);
+      }
+    }
+  }
+
   // Calls `read(section)` with the mapping under the key (an empty one when it is absent), then refuses the keys it
   // did not take.
   template <class Read>

@@ -129,6 +129,9 @@ class Explanation {
         return answer(http::status_of(Reason::kOwnPage), "the home page");
       case OwnPath::kAgentApi:
         return answer(http::status_of(Reason::kOwnApi), "the control plane's API, which asks for its password");
+      case OwnPath::kMonitoring:
+        return answer(http::status_of(Reason::kOwnApi),
+                      "metrics, an exporter's or the status, for the password of monitoring");
       case OwnPath::kServer:
         return server_call();
       case OwnPath::kNothing:

@@ -10,7 +10,9 @@
 #include "admin/client_commands.h"
 #include "admin/commands.h"
 #include "admin/daemon.h"
+#include "admin/password_admission.h"
 #include "admin/press_api/press_api.h"
+#include "admin/records.h"
 #include "admin/state_commands.h"
 #include "base/version.h"
 
@@ -120,7 +122,10 @@ remove->add_option("NAME", name, "as it was added")->required();
 remove->callback([&] { status = hybridge::remove_token(config, name); });
 
 add_command(app, "agent-password", "store the hash of the press API's password, read on standard input", config)
-    ->callback([&] { status = hybridge::set_agent_password(config); });
+    ->callback([&] { status = hybridge::set_password(config, hybridge::kAgentPassword); });
+add_command(app, "monitoring-password",
+            "store the hash of the password that /metrics/ and /status of the proxy's own name ask for", config)
+    ->callback([&] { status = hybridge::set_password(config, hybridge::kMonitoringPassword); });
 
 CLI11_PARSE(app, argc, argv);
 return status;

@@ -8,14 +8,17 @@ namespace hybridge {
 
 namespace {
 constexpr std::string_view kAgent = "/agent";
+constexpr std::string_view kMetrics = "/metrics";
+constexpr std::string_view kStatus = "/status";
 
 bool is_below(std::string_view path, std::string_view folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-// `/agent/…`, and `/<server>/agent/…` as a server's agent is called through us, whether or not there is that server.
-bool is_agent_path(std::string_view path) {
-  if (is_below(path, kAgent) || onward_path(path)) return true;
+// `/agent/…` and what is monitored, and `/<server>/agent/…` as a server's agent is called through us, whether or not
+// there is that server.
+bool is_program_path(std::string_view path) {
+  if (is_below(path, kAgent) || is_below(path, kMetrics) || is_below(path, kStatus) || onward_path(path)) return true;
   const auto second = path.find('/', 1);
   return second != std::string_view::npos && is_below(path.substr(second), kAgent);
 }
@@ -42,6 +45,7 @@ Task<Result<void>> serve_api(Exchange& exchange, OwnApi& api) {
 OwnPath own_path(std::string_view path) {
   if (path == "/") return OwnPath::kHome;
   if (is_below(path, kAgent)) return OwnPath::kAgentApi;
+  if (is_below(path, kMetrics) || is_below(path, kStatus)) return OwnPath::kMonitoring;
   if (onward_path(path)) return OwnPath::kServer;
   return OwnPath::kNothing;
 }
@@ -52,14 +56,15 @@ bool is_own_host(const Exchange& exchange) {
 }
 
 bool is_called_by_programs(const Exchange& exchange) {
-  return is_own_host(exchange) && is_agent_path(exchange.request().path());
+  return is_own_host(exchange) && is_program_path(exchange.request().path());
 }
 
 Task<Result<void>> serve_own_host(Exchange& exchange) {
   switch (own_path(exchange.request().path())) {
     case OwnPath::kHome:
       co_return make_error(Reason::kOwnPage);
-    case OwnPath::kAgentApi: {
+    case OwnPath::kAgentApi:
+    case OwnPath::kMonitoring: {
       auto* const api = exchange.worker.own_api();
       if (!api) co_return make_error(Reason::kServerBusy, "the API is about to start");
       auto served = co_await serve_api(exchange, *api);

@@ -1,7 +1,8 @@
 // Requests for the proxy's own name (`server_name`): which path is answered by whom. Whoever answers, it is logged and
 // counted as any other request.
 //
-// On the worker's thread. The API below /agent/ is of a floor above: it comes through the port OwnApi.
+// On the worker's thread. The API below /agent/, and what is monitored, are of a floor above: they come through the
+// port OwnApi.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +35,10 @@ class OwnApi {
 };
 
 enum class OwnPath : std::uint8_t {
-  kHome,      // `/`: 200, for monitors look at it
-  kAgentApi,  // `/agent/…`: the API that a control plane drives its proxies by
-  kServer,    // `/<server>/(agent|metrics|status)…`: forwarded to it (proxy/onward.h)
+  kHome,        // `/`: 200, for monitors look at it
+  kAgentApi,    // `/agent/…`: the API that a control plane drives its proxies by
+  kMonitoring,  // `/metrics/…`, `/status`: what Prometheus and monitors read
+  kServer,      // `/<server>/(agent|metrics|status)…`: forwarded to it (proxy/onward.h)
   kNothing,
 };
 OwnPath own_path(std::string_view path);  // without query

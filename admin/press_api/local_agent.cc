@@ -1,10 +1,6 @@
 #include "admin/press_api/local_agent.h"
 
-#include <sys/socket.h>
 #include <boost/json/parse.hpp>
-
-#include <cerrno>
-#include <cstring>
 
 #include "admin/plain_call.h"
 #include "admin/problem.h"
@@ -22,12 +18,7 @@ std::string request_of(const LocalAgent::Call& call) {
 }
 
 Result<PlainAnswer> ask(const Address& address, const LocalAgent::Call& call) {
-  const auto name = "the local agent at " + address.to_string();
-  const Descriptor socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(socket.get(), address.data(), address.size()) < 0) {
-    return make_error(Reason::kIo, name + " cannot be reached: " + std::strerror(errno));
-  }
-  return call_over(socket, name, request_of(call), LocalAgent::kPatience);
+  return call_at(address, "the local agent at " + address.to_string(), request_of(call), LocalAgent::kPatience);
 }
 
 ApiAnswer answer_of(const Result<PlainAnswer>& answered) {

@@ -3,17 +3,14 @@
 import json
 import re
 import subprocess
-import urllib.parse
-import urllib.request
 
 import pytest
 import yaml
 from harness import addresses
 from harness.hybridge import ROOT, Hybridge
-from harness.process import Process
+from harness.prometheus import ALERTS, Prometheus
 from harness.waiting import PATIENCE, wait_until
 
-ALERTS = ROOT / "conf/alerts.yml"
 DASHBOARD = ROOT / "conf/grafana.json"
 METRIC = re.compile(r"\b(?:hybridge|process)_[a-z0-9_]+")
 
@@ -90,44 +87,8 @@ def test_series_stay_bounded_whatever_clients_send(scraped):
     assert series() <= before + 5
 
 
-class Prometheus:
-    """Debian's, scraping one target every second, with our alert rules."""
-
-    def __init__(self, directory, target: str):
-        address = addresses.own_address()
-        self.base = f"http://{address}:{addresses.free_port(address)}"
-        config = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(ALERTS)],
-            "scrape_configs": [{"job_name": "hybridge", "static_configs": [{"targets": [target]}]}],
-        }
-        (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-        self.process = Process(
-            "prometheus",
-            [
-                "prometheus",
-                f"--config.file={directory / 'prometheus.yml'}",
-                f"--storage.tsdb.path={directory / 'tsdb'}",
-                f"--web.listen-address={self.base.removeprefix('http://')}",
-            ],
-            directory,
-        )
-
-    def ask(self, path: str, **query):
-        assert self.process.is_alive(), self.process.stderr()[-2000:]
-        try:
-            with urllib.request.urlopen(f"{self.base}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=5) as answer:
-                return json.load(answer)["data"]
-        except OSError:
-            return None
-
-    def value(self, expression: str) -> float | None:
-        found = self.ask("query", query=expression)
-        return float(found["result"][0]["value"][1]) if found and found["result"] else None
-
-
 def test_prometheus_scrapes_it_and_takes_its_rules(scraped, tmp_path):
-    prometheus = Prometheus(tmp_path, addresses.text(scraped.admin_endpoint))
+    prometheus = Prometheus(tmp_path, [{"job_name": "hybridge", "static_configs": [{"targets": [addresses.text(scraped.admin_endpoint)]}]}])
     try:
         wait_until(lambda: prometheus.value('up{job="hybridge"}') == 1, "Prometheus to have scraped")
         assert prometheus.value("hybridge_build_info") == 1

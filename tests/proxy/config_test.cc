@@ -246,6 +246,21 @@ TEST(Config, RefusesAServerHeaderThatWouldSplitTheHead) {
   EXPECT_THAT(faults("server_header: \"a\\r\\nSet-Cookie: b\""), HasSubstr("server_header: has a control character"));
 }
 
+TEST(Config, KnowsExportersByName) {
+  EXPECT_TRUE(Config{}.exporters.empty());
+  const auto exporters = parsed("exporters: {node: http://127.0.0.1:9100/metrics, c-1: \"http://[::1]:1/\"}").exporters;
+  EXPECT_EQ(exporters.at("node"), (Config::Exporter{Address::parse("127.0.0.1", 9100).value(), "/metrics"}));
+  EXPECT_EQ(exporters.at("c-1"), (Config::Exporter{Address::parse("::1", 1).value(), "/"}));
+  for (const std::string url : {"https://127.0.0.1:9100/metrics", "http://localhost:9100/metrics", "http://127.0.0.1/m",
+                                "http://127.0.0.1:9100", "http://127.0.0.1:0/m", "http://127.0.0.1:1/m?x", "h"}) {
+    EXPECT_THAT(faults("exporters: {node: \"" + url + "\"}"),
+                HasSubstr("exporters.node: \"" + url + "\" is not a URL"));
+  }
+  EXPECT_THAT(faults("exporters: {A: http://127.0.0.1:1/}"), HasSubstr("exporters.A: is no name of an exporter"));
+  EXPECT_THAT(faults("exporters: {hybridge: http://127.0.0.1:1/}"), HasSubstr("exporters.hybridge: is the name of"));
+  EXPECT_THAT(faults("exporters: {a: [b]}"), HasSubstr("exporters.a: expects a text"));
+}
+
 TEST(Config, ThePasswordOfALocalAgentStaysOnTheMachine) {
   EXPECT_FALSE(Config{}.local_agent);
   EXPECT_EQ(parsed("local_agent: 127.0.0.1:25052").local_agent, Address::parse("127.0.0.1", 25052).value());
