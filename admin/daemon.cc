@@ -100,7 +100,8 @@ void Daemon::watch() {
   pace_.look(edge_->counters(), Clock::now());
   const auto stalled = edge_->longest_stall();
   edge_->look_at_memory();
-  if (stalled < std::chrono::seconds(10) && !is_retired_) notifier_.alive();
+  const bool all_turn = stalled < notifier_.watchdog().value_or(std::chrono::seconds(0)) / 3;
+  if (all_turn && !is_retired_) notifier_.alive();
   if (tickets_->rotate(Clock::now())) edge_->publish(tickets_->keys());
   if (is_retired_) {
     // Tunnels are kept to the end of the time that they have: their clients would only come again.

@@ -96,7 +96,7 @@ Edge::Edge(Standing standing, const Shared& shared, std::size_t workers)
   std::vector<Worker*> peers;
   for (const auto& worker : workers_) peers.push_back(worker.get());
   for (const auto& worker : workers_) worker->set_peers(peers);
-  stalls_.resize(workers);
+  for (std::size_t index = 0; index < workers; ++index) pulses_.push_back(std::make_unique<Pulse>());
 }
 
 Edge::~Edge() {
@@ -393,8 +393,16 @@ Duration Edge::longest_stall() {
   Duration longest{};
   for (std::size_t index = 0; index < workers_.size(); ++index) {
     auto& worker = *workers_[index];
-    const auto stalled = worker.loop().stalled_for();
-    auto& before = stalls_[index];
+    auto& pulse = *pulses_[index];
+    auto& before = pulse.stalled;
+    const auto now = Clock::now();
+    const bool is_awaited = pulse.is_awaited.load(std::memory_order_acquire);
+    const auto stalled = std::max(worker.loop().stalled_for(), is_awaited ? now - pulse.asked : Duration::zero());
+    if (!is_awaited) {
+      pulse.asked = now;
+      pulse.is_awaited.store(true, std::memory_order_relaxed);
+      worker.post([&pulse] { pulse.is_awaited.store(false, std::memory_order_release); });
+    }
     if (stalled >= kStall && before < kStall) log::warn("worker {} has not turned for a second", index);
     if (stalled < before && before >= kStall) {
       worker.counters().stalled(std::chrono::duration_cast<std::chrono::microseconds>(before).count());

@@ -103,13 +103,21 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   // looked; never when a worker no longer turns.
   void find_request(std::string request_id, std::function<void(std::optional<RecentRequest>)> done);
 
-  // Looks for workers that have not turned for a second; to be called about once a second. The longest, zero: none.
+  // Looks for workers that have not turned for a second, in a turn that lasts or not coming back from waiting; to be
+  // called about once a second. The longest, zero: none.
   Duration longest_stall();
 
   // Looks whether memory is short, and takes nobody new in while it is; to be called about once a second.
   void look_at_memory();
 
  private:
+  // Each worker is asked for a sign of life, and again when it has given one.
+  struct Pulse {
+    TimePoint asked{};
+    std::atomic<bool> is_awaited{false};
+    Duration stalled{};  // when last looked at
+  };
+
   void on_granted(std::size_t worker, const HoldPool::WindowPtr& window, std::vector<HoldTicket> tickets) override;
   void on_drained(const HoldWindow& window, std::uint64_t epoch) override;
   void on_emptied(const HoldWindow& window, std::uint64_t epoch) override;
@@ -132,7 +140,7 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   std::vector<Address> https_;
   std::vector<Address> http_;
   ListeningSockets::Names listening_;
-  std::vector<Duration> stalls_;
+  std::vector<std::unique_ptr<Pulse>> pulses_;  // one a worker
   std::shared_ptr<std::atomic<std::size_t>> draining_workers_;
   std::function<void()> all_gone_;
   bool is_running_ = false;

@@ -91,6 +91,7 @@ class Supervised(Hybridge):
         self._notifications.setblocking(False)
         self.notified: list[str] = []
         self.binary = binary or BINARY
+        self.watchdog_seconds = 30
         self.retired: list[Process] = []  # processes that another one has taken over from
 
     def launch(self, *prefix: str) -> None:
@@ -100,7 +101,7 @@ class Supervised(Hybridge):
             self.token = self.make_token()
         self.notifications()
         self.notified = []  # a service manager forgets what an earlier main process said
-        environment = {"NOTIFY_SOCKET": str(self.notify_path), "WATCHDOG_USEC": "30000000"}
+        environment = {"NOTIFY_SOCKET": str(self.notify_path), "WATCHDOG_USEC": str(self.watchdog_seconds * 1_000_000)}
         argv = [*prefix, str(self.binary), "run", "-c", str(self.config_path)]
         self.process = Process("hybridge", argv, self.directory, environment)
 
