@@ -40,7 +40,8 @@ class HoldPool {
   struct Listener {
     virtual void on_granted(std::size_t worker, const WindowPtr& window, std::vector<HoldTicket> tickets) = 0;
     virtual void on_drained(const HoldWindow& window, std::uint64_t epoch) = 0;  // nothing holdable is under way
-    virtual void on_emptied(const HoldWindow& window, std::uint64_t epoch) = 0;  // of a release: nobody waits, all is well
+    virtual void on_emptied(const HoldWindow& window,
+                            std::uint64_t epoch) = 0;  // of a release: nobody waits, all is well
     // Of a release: those who went on fare badly. Nobody goes on until the window changes.
     virtual void on_failed(const HoldWindow& window, std::uint64_t epoch) = 0;
 
