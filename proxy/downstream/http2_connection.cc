@@ -265,7 +265,9 @@ void Http2Connection::for_each_stream(Act act) {
 // ---- Output ----
 
 void Http2Connection::touch() {
-  if (state_ == State::kOpen) transport_->flush_later();
+  if (state_ != State::kOpen) return;
+  is_touched_ = true;
+  transport_->flush_later();
 }
 
 bool Http2Connection::takes_output() const {
@@ -274,9 +276,13 @@ bool Http2Connection::takes_output() const {
 
 void Http2Connection::pump() {
   if (state_ != State::kOpen) return;
-  session_.send();
-  if (is_settling_) return;  // whoever settles goes on to the rest
-  settle();
+  do {
+    is_touched_ = false;
+    session_.send();
+    if (is_settling_) return;  // whoever settles goes on to the rest
+    settle();
+    // Windows that opened let stories go on, whose small pieces only wait for the turn's end: it may be this one.
+  } while (is_touched_ && state_ == State::kOpen && takes_output());
   check_end();
 }
 

@@ -119,6 +119,7 @@ class Http2Connection final : public DownstreamConnection,
   Drain drain_ = Drain::kNo;
   bool is_in_block_ = false;
   bool is_settling_ = false;
+  bool is_touched_ = false;  // something is to be sent since the last send
   bool is_client_done_ = false;
   http::Http2Session session_;
 };
