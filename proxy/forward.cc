@@ -183,6 +183,15 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
   return response;
 }
 
+// RFC 9110 6.5: fields behind the body go on where they may and are understood.
+void relay_trailers(Exchange& exchange, const UpstreamConnection& upstream) {
+  if (!http::takes_trailers(exchange.request())) return;
+  auto trailers = upstream.trailers();
+  if (trailers.size() == 0) return;
+  http::apply_trailer_rules(trailers, upstream.head(), exchange.ruled.response_headers);
+  if (trailers.size() > 0) exchange.stream.write_trailers(trailers);
+}
+
 Task<Result<void>> relay_body(Exchange& exchange, UpstreamConnection& upstream, const Departure& departure) {
   auto& stream = exchange.stream;
   for (Bytes piece;;) {
@@ -198,6 +207,7 @@ Task<Result<void>> relay_body(Exchange& exchange, UpstreamConnection& upstream, 
     piece = *next;
     if (exchange.tap) exchange.tap->append(piece);
   }
+  relay_trailers(exchange, upstream);
   stream.finish();
   co_return Result<void>{};
 }

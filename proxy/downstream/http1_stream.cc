@@ -29,7 +29,7 @@ void Http1Stream::end() {
   set_gone_listener(nullptr);
   bytes_in_ = bytes_out_ = 0;
   status_ = 0;
-  finished_ = keep_alive_ = is_tunnel_ = is_held_ = continue_sent_ = reading_ = sends_body_ = false;
+  finished_ = keep_alive_ = is_tunnel_ = is_held_ = continue_sent_ = reading_ = sends_body_ = has_trailers_ = false;
 }
 
 const ClientFacts& Http1Stream::client() const {
@@ -219,14 +219,23 @@ bool Http1Stream::poll_writable(Result<void>& outcome) {
   return true;
 }
 
+void Http1Stream::write_trailers(const http::Headers& fields) {
+  if (gone_ || finished_ || has_trailers_ || !sends_chunks()) return;
+  has_trailers_ = true;
+  auto& out = connection_->downstream().scratch();
+  out.clear();
+  http::append_last_chunk(out, fields);
+  connection_->transport().write(hybridge::as_bytes(out));
+}
+
 void Http1Stream::finish() {
   if (gone_ || finished_) return;
   finished_ = true;
   auto& transport = connection_->transport();
   if (is_tunnel_) {
     transport.shutdown_output();
-  } else if (sends_body_ && response_framing_.kind == http::Framing::Kind::kChunked) {
-    transport.write(hybridge::as_bytes(http::kLastChunk));
+  } else if (sends_chunks()) {
+    if (!has_trailers_) transport.write(hybridge::as_bytes(http::kLastChunk));
   } else if (sends_body_ && response_framing_.kind == http::Framing::Kind::kLength &&
              bytes_out_ != response_framing_.length) {
     reset(Reason::kInternal);

@@ -27,6 +27,7 @@ class Http1Stream final : public Stream, public Buried {
   void abandon_body() override;
   void write_informational(const http::ResponseHead& head) override;
   void write_head(const http::ResponseHead& head) override;
+  void write_trailers(const http::Headers& fields) override;
   void finish() override;
   void reset(Reason reason) override;
   void set_held(bool held) override;
@@ -54,6 +55,7 @@ class Http1Stream final : public Stream, public Buried {
   bool poll_tunnel(Result<Bytes>& piece);
   bool decode(Result<Bytes>& piece);
   void send_continue_if_awaited();
+  bool sends_chunks() const { return sends_body_ && response_framing_.kind == http::Framing::Kind::kChunked; }
   bool discard_body_at_hand();
 
   Http1Connection* connection_ = nullptr;
@@ -74,6 +76,7 @@ class Http1Stream final : public Stream, public Buried {
   bool continue_sent_ = false;
   bool reading_ = false;
   bool sends_body_ = false;
+  bool has_trailers_ = false;  // they and the last chunk have gone out
 };
 
 }  // namespace hybridge

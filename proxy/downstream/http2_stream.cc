@@ -255,6 +255,11 @@ void Http2Stream::send_piece(std::size_t bytes) {
   }
 }
 
+void Http2Stream::write_trailers(const http::Headers& fields) {
+  if (gone_ || is_finished_ || is_closed() || is_tunnel_ || !sends_body_ || is_length_told_) return;
+  connection_->session().write_trailers(*this, fields);
+}
+
 void Http2Stream::finish() {
   if (gone_ || is_finished_) return;
   is_finished_ = true;

@@ -39,6 +39,7 @@ class Http2Stream final
   void abandon_body() override;
   void write_informational(const http::ResponseHead& head) override;
   void write_head(const http::ResponseHead& head) override;
+  void write_trailers(const http::Headers& fields) override;
   void finish() override;
   void reset(Reason reason) override;
   void set_held(bool held) override;

@@ -76,6 +76,10 @@ class Stream {
     return WriteAwaiter{*this};
   }
 
+  // The body is complete, and finish() comes next: fields to follow it. Whoever frames the body by its length or by the
+  // connection's end has no place for them, and drops them.
+  virtual void write_trailers(const http::Headers&) {}
+
   // The response is complete (in a tunnel: the upstream has half-closed).
   virtual void finish() = 0;
 

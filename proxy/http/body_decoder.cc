@@ -22,8 +22,9 @@ Error unexpected(std::string_view where, char c, std::string_view expected) {
 
 }  // namespace
 
-void BodyDecoder::start(const Framing& framing) {
+void BodyDecoder::start(const Framing& framing, std::string* trailers) {
   *this = {};
+  trailers_ = trailers;
   switch (framing.kind) {
     case Framing::Kind::kNone:
       break;
@@ -145,6 +146,7 @@ Result<void> BodyDecoder::take_extension(char c) {
 
 Result<void> BodyDecoder::take_trailer(char c) {
   if (++trailer_bytes_ > kMaxTrailers) return bad_chunk("the trailer fields exceed 8 KiB");
+  if (trailers_) trailers_->push_back(c);
   switch (state_) {
     case State::kTrailerStart:
       if (c == '\r') {

@@ -1,8 +1,10 @@
 // Takes the framing off a body: content-length, chunked (strictly RFC 9112 7.1) or until close. Keeps no bytes:
-// what it hands out are views into what it was given. Used for requests and responses alike.
+// what it hands out are views into what it was given, but for trailers that somebody wants. Used for requests and
+// responses alike.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -17,12 +19,13 @@ class BodyDecoder {
     std::string_view data;     // the next piece of the body, a view into the input; may be empty
   };
 
-  void start(const Framing& framing);
+  // `trailers`: where the trailer section is kept, the empty line behind it included; nullptr: it is dropped.
+  void start(const Framing& framing, std::string* trailers = nullptr);
 
   // Takes what it can from the front of `input`, up to the end of one run of data. consumed == 0 and no data: more
   // input is needed (or is_done()). kBadChunk: chunk sizes with signs, white space, overflow or more than 16 digits,
   // bare LF, extensions beyond 256 bytes a chunk or 16 KiB a body or malformed (no white space but in quotes, no quoted
-  // pairs), trailers beyond 8 KiB or malformed; trailers are dropped. After an error the body is lost: do not call
+  // pairs), trailers beyond 8 KiB or malformed. After an error the body is lost: do not call
   // next() again.
   Result<Step> next(std::string_view input);
 
@@ -64,6 +67,7 @@ class BodyDecoder {
   std::uint32_t extension_total_ = 0;
   std::uint32_t trailer_bytes_ = 0;
   std::uint64_t remaining_ = 0;
+  std::string* trailers_ = nullptr;
 };
 
 }  // namespace hybridge::http

@@ -41,6 +41,24 @@ constexpr IdSet kNotFromUpstreams = kHopByHop | set_of(kServer, kXAccel, kXHybri
 constexpr IdSet kSecurity =
     set_of(kXFrameOptions, kXXssProtection, kXContentTypeOptions, kReferrerPolicy, kStrictTransportSecurity);
 
+// RFC 9110 6.5.1: what must be known before the body, or be believed only there.
+constexpr IdSet kNotInTrailers = kNotFromClients | kNotFromUpstreams | kSecurity |
+                                 set_of(kAuthorization, kContentEncoding, kContentType, kCookie, kDate, kIfMatch);
+constexpr std::string_view kNamesNotInTrailers =
+    "accept-ranges, age, allow, alt-svc, authentication-info, cache-control, clear-site-data, expires, location, "
+    "max-forwards, pragma, range, refresh, retry-after, set-cookie, vary, www-authenticate";
+constexpr std::array<std::string_view, 3> kBeginningsNotInTrailers = {"access-control-", "content-", "if-"};
+
+bool is_of_heads_alone(const Header& field) {
+  if (kNotInTrailers.has(field.id)) return true;
+  if (equal_ignoring_case(field.name, "content-digest")) return false;  // RFC 9530: made while the body is
+  const auto is_beginning = [&](std::string_view text) {
+    return equal_ignoring_case(field.name.substr(0, text.size()), text);
+  };
+  return list_contains(kNamesNotInTrailers, field.name) ||
+         std::any_of(kBeginningsNotInTrailers.begin(), kBeginningsNotInTrailers.end(), is_beginning);
+}
+
 // Does a Connection field name more than the usual options, which no field is called after?
 template <class Head>
 bool names_fields(const Head& head) {
@@ -178,6 +196,18 @@ void apply_response_rules(ResponseHead& head, const ResponseRules& rules, std::s
   if (rules.extra.empty()) return;
   headers.remove_if([&rules](const Header& header) { return is_extra(rules.extra, header.name); });
   for (const auto& header : rules.extra) headers.add(header.name, header.value);
+}
+
+bool takes_trailers(const RequestHead& request) {
+  if (request.version != Version::kHttp11) return request.version == Version::kHttp2;
+  return std::any_of(request.headers.begin(), request.headers.end(),
+                     [](const Header& header) { return header.id == kTe && list_contains(header.value, "trailers"); });
+}
+
+void apply_trailer_rules(Headers& trailers, const ResponseHead& head, std::span<const ExtraHeader> extra) {
+  trailers.remove_if([&](const Header& field) {
+    return is_of_heads_alone(field) || is_extra(extra, field.name) || is_named_by_connection(head.headers, field.name);
+  });
 }
 
 std::string proxy_upstream_name(std::string_view server) {

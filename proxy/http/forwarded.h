@@ -49,6 +49,13 @@ struct ResponseRules {
 // when the upstream sent none.
 void apply_response_rules(ResponseHead& head, const ResponseRules& rules, std::string_view date);
 
+// RFC 9110 6.5.1, 10.1.4: does whoever asked take fields behind the answer's body? HTTP/2 does, HTTP/1.1 if it says so.
+bool takes_trailers(const RequestHead& request);
+
+// Drops of the fields behind a body what means something only in a head (framing, routing, who is who, caching, what
+// the body is), what apply_response_rules() drops or sets, and what the answer's `head` says belongs to its connection.
+void apply_trailer_rules(Headers& trailers, const ResponseHead& head, std::span<const ExtraHeader> extra);
+
 // `http://` and the first 16 hexadecimal digits of SHA-512 of the server's name, as today's dashboards know it.
 std::string proxy_upstream_name(std::string_view server);
 

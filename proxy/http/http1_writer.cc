@@ -74,4 +74,13 @@ void append_chunk_begin(std::string& out, std::uint64_t bytes) {
   out += "\r\n";
 }
 
+void append_last_chunk(std::string& out, const Headers& trailers) {
+  std::size_t bytes = kLastChunk.size();
+  for (const auto& field : trailers) bytes += Appender::field_bytes(field.name, field.value);
+  Appender appender(out, bytes);
+  appender.put("0\r\n");
+  for (const auto& field : trailers) appender.put_field(field.name, field.value);
+  appender.put("\r\n");
+}
+
 }  // namespace hybridge::http

@@ -24,5 +24,6 @@ void append_response_head(std::string& out, const ResponseHead& head, const Conn
 void append_chunk_begin(std::string& out, std::uint64_t bytes);  // "400\r\n"
 inline constexpr std::string_view kChunkEnd = "\r\n";
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+void append_last_chunk(std::string& out, const Headers& trailers);  // kLastChunk, with fields
 
 }  // namespace hybridge::http

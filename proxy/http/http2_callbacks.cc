@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/http/characters.h"
+#include "proxy/http/http2_fields.h"
 
 namespace hybridge::http {
 
@@ -266,8 +267,8 @@ struct Http2Callbacks {
     }
   }
 
-  static ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t most, std::uint32_t* flags,
-                           nghttp2_data_source* source, void*) {
+  static ssize_t read_body(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t most,
+                           std::uint32_t* flags, nghttp2_data_source* source, void*) {
     auto& stream = *static_cast<Http2SessionStream*>(source->ptr);
     const auto at_hand = stream.body_at_hand();
     const bool is_all = stream.is_body_complete() && at_hand <= most;
@@ -278,8 +279,15 @@ struct Http2Callbacks {
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (is_all) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
-      if (stream.is_malformed_) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      stream.is_answer_over_ = true;
+      // Something follows that ends the stream: its reset, or fields.
+      const auto trailers = std::exchange(stream.trailers_, nullptr);
+      if (stream.is_malformed_ || trailers) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      if (!stream.is_malformed_ && trailers) {
+        const Http2Fields fields(trailers->headers);
+        nghttp2_submit_trailer(session, id, fields.data(), fields.size());
+      } else {
+        stream.is_answer_over_ = true;
+      }
     }
     return static_cast<ssize_t>(std::min(at_hand, most));
   }

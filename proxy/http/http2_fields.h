@@ -28,6 +28,12 @@ class Http2Fields {
       add(header.name, header.value, is_unique ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
     }
   }
+  // What follows a body.
+  explicit Http2Fields(const Headers& trailers) {
+    for (const auto& field : trailers) {
+      if (!is_connections_own(field.id)) add(field.name, field.value);
+    }
+  }
   Http2Fields(const Http2Fields&) = delete;
 
   void add_length(std::uint64_t length) { add("content-length", number(length_, length)); }

@@ -37,6 +37,7 @@ std::uint32_t code_for(Reason reason) {
 
 void Http2SessionStream::begin_again() {
   head_.clear();
+  trailers_.reset();
   id_ = 0;
   body_received_ = 0;
   is_head_complete_ = is_ended_ = is_malformed_ = is_answered_ = is_answer_over_ = is_tunnel_ = awaits_body_ = false;
@@ -138,6 +139,20 @@ void Http2Session::write_head(Http2SessionStream& stream, const ResponseHead& he
                            nullptr);
   } else {
     nghttp2_submit_response(session_.get(), stream.id_, fields.data(), fields.size(), has_body ? &body : nullptr);
+  }
+}
+
+void Http2Session::write_trailers(Http2SessionStream& stream, const Headers& fields) {
+  stream.trailers_ = std::make_unique<ResponseHead>();
+  auto& bytes = stream.trailers_->bytes;
+  std::size_t size = 0;
+  for (const auto& field : fields) size += field.name.size() + field.value.size();
+  bytes.reserve(size);  // the views stay good
+  for (const auto& field : fields) {
+    const auto* const name = bytes.data() + bytes.size();
+    bytes.append(field.name).append(field.value);
+    stream.trailers_->headers.add(
+        {{name, field.name.size()}, {name + field.name.size(), field.value.size()}, field.id});
   }
 }
 

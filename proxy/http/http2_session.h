@@ -61,6 +61,7 @@ class Http2SessionStream {
 
   RequestHead head_;
   Http2HeadReader reader_;
+  std::unique_ptr<ResponseHead> trailers_;  // fields to follow the body, and their bytes; most answers have none
   std::int32_t id_ = 0;
   std::uint64_t body_received_ = 0;
   bool is_head_complete_ = false;
@@ -125,6 +126,7 @@ class Http2Session {
   // of which a length is told; `has_body`: what body_at_hand() says is sent behind it.
   void write_informational(Http2SessionStream& stream, const ResponseHead& head);
   void write_head(Http2SessionStream& stream, const ResponseHead& head, const Framing& framing, bool has_body);
+  void write_trailers(Http2SessionStream& stream, const Headers& fields);  // to follow the body that is complete next
   void begin_tunnel(Http2SessionStream& stream) { stream.is_tunnel_ = true; }
   void body_grew(Http2SessionStream& stream);  // or is complete now
   void reset(Http2SessionStream& stream, Reason reason);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <string>
 
+#include "proxy/http/field_block.h"
 #include "proxy/http/http1_writer.h"
 
 namespace hybridge {
@@ -173,7 +174,8 @@ Result<bool> UpstreamConnection::take_head() {
     if (head_.status == 100 && !std::exchange(asks_.continue_100, false)) continue;
     return true;
   }
-  decoder_.start(head_.framing);
+  trailers_.clear();
+  decoder_.start(head_.framing, &trailers_);
   answer_ = decoder_.is_done() ? Answer::kDone : Answer::kBody;
   return true;
 }
@@ -223,6 +225,16 @@ Result<Bytes> UpstreamConnection::take_body(bool& is_there) {
     }
     return make_error(Reason::kUpstreamTruncated, "the server closed the connection within the body");
   }
+}
+
+http::Headers UpstreamConnection::trailers() const {
+  http::Headers fields;
+  if (answer_ != Answer::kDone || trailers_.size() <= http::kChunkEnd.size()) return fields;
+  // The decoder has seen to it that each is a field, and to how many bytes they are.
+  http::FieldFacts facts;
+  const http::FieldRules rules{Reason::kUpstreamMalformed, Reason::kUpstreamMalformed, trailers_.size()};
+  if (!http::parse_fields(fields, facts, trailers_, rules)) fields.clear();
+  return fields;
 }
 
 void UpstreamConnection::start_tunnel() {

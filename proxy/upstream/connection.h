@@ -83,6 +83,10 @@ class UpstreamConnection final
   // kUpstreamIdle, what abort() was given.
   auto read_body() { return BodyAwaiter{*this, {Bytes{}}}; }
 
+  const http::ResponseHead& head() const { return head_; }  // the last that read_head() gave
+  // The fields behind a body that is complete, as they came; most have none. Views, valid until the next read_head().
+  http::Headers trailers() const;
+
   // After a 101: from now on read_body() and write_body() carry raw bytes, those behind the head included.
   void start_tunnel();
   void shutdown_output();  // FIN behind all that was written
@@ -213,6 +217,7 @@ class UpstreamConnection final
   http::HeadScanner scanner_;
   http::ResponseHead head_;
   http::BodyDecoder decoder_;
+  std::string trailers_;  // the section, and its end
 
   Waiter reader_;
   Waiter writer_;

@@ -147,6 +147,24 @@ TEST(Forward, PassesChunksOnAsTheyComeWithoutTheirTrailers) {
   EXPECT_EQ(client.response().status, 200);
 }
 
+TEST(Forward, PassesTheTrailersOfAnAnswerToWhoSaysThatItTakesThem) {
+  Pair pair;
+  auto client = pair.world.connect();
+  const auto answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  client.send(get("/", "TE: trailers\r\nConnection: TE\r\n"));
+  auto server = pair.upstream.accept();
+  server.receive_until("\r\n\r\n");
+  server.send(std::string(answer) + "1\r\nx\r\n0\r\nX-Sum: 1\r\nContent-Length: 5\r\nX-Time: 2\r\n\r\n");
+  EXPECT_NE(client.receive_until("\r\n\r\n").find("\r\nTransfer-Encoding: chunked\r\n"), std::string::npos);
+  EXPECT_EQ(client.receive_until("\r\n\r\n"), "1\r\nx\r\n0\r\nX-Sum: 1\r\nX-Time: 2\r\n\r\n");
+
+  client.send(get("/"));
+  server.receive_until("\r\n\r\n");
+  server.send(std::string(answer) + "1\r\nx\r\n0\r\nX-Sum: 1\r\n\r\n");
+  client.receive_until("\r\n\r\n");
+  EXPECT_EQ(client.receive_until("\r\n\r\n"), "1\r\nx\r\n0\r\n\r\n");
+}
+
 TEST(Forward, AnswersAnExpectationItselfWhenTheServerWaitsForTheBody) {
   Pair pair;
   auto client = pair.world.connect();

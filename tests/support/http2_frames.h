@@ -63,6 +63,13 @@ inline std::string block(const Fields& fields) {
   return bytes;
 }
 
+inline std::string field_of(const Fields& fields, std::string_view name) {  // the first; "": none
+  for (const auto& [key, value] : fields) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
 inline Fields request(std::string method = "GET", std::string path = "/", Fields more = {}) {
   Fields fields{
       {":method", std::move(method)}, {":scheme", "https"}, {":authority", "a.test"}, {":path", std::move(path)}};
@@ -107,12 +114,7 @@ struct Frame {
     for (std::size_t i = at; i < at + 4 && i < payload.size(); ++i) value = value << 8 | std::uint8_t(payload[i]);
     return value;
   }
-  std::string field(std::string_view name) const {
-    for (const auto& [key, value] : fields) {
-      if (key == name) return value;
-    }
-    return {};
-  }
+  std::string field(std::string_view name) const { return field_of(fields, name); }
 };
 
 // The frames of a connection's bytes, in order; header blocks decoded as the peer's table has it.

@@ -97,9 +97,13 @@ Peer Peer::connect_to(const Address& address) {
   return Peer(descriptor);
 }
 
-bool Peer::start_tls(const std::string& name, SSL_SESSION* session) {
+bool Peer::start_tls(const std::string& name, SSL_SESSION* session, std::string_view alpn) {
   context_ = any_client();
   ssl_ = client_of(context_.get(), name, session);
+  if (!alpn.empty()) {
+    SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(alpn.data()),
+                        static_cast<unsigned>(alpn.size()));
+  }
   SSL_set_fd(ssl_.get(), descriptor_);
   const auto deadline = SteadyClock::now() + kLimit;
   for (;;) {

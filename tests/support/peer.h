@@ -36,8 +36,8 @@ class Peer {
   ~Peer() { close(); }
 
   static Peer connect_to(const Address& address);
-  // As a client of TLS that believes everybody; false: refused.
-  bool start_tls(const std::string& name, SSL_SESSION* session = nullptr);
+  // As a client of TLS that believes everybody; false: refused. `alpn`: the protocols it offers, as they are sent.
+  bool start_tls(const std::string& name, SSL_SESSION* session = nullptr, std::string_view alpn = {});
   SSL* ssl() { return ssl_.get(); }
 
   void send(std::string_view bytes);

@@ -165,6 +165,15 @@ INSTANTIATE_TEST_SUITE_P(
                     Good{"TrailerOfFraming", "0\r\nContent-Length: 5\r\n\r\n", ""}),
     test::case_name<testing::TestParamInfo<Good>>);
 
+TEST(BodyDecoder, KeepsTheTrailerSectionForWhoWantsIt) {
+  std::string trailers;
+  BodyDecoder decoder;
+  decoder.start({Framing::Kind::kChunked}, &trailers);
+  for (const char c : std::string_view("1;a\r\nx\r\n0\r\nA: b\r\nC:d\r\n\r\n")) ASSERT_TRUE(decoder.next({&c, 1}));
+  EXPECT_TRUE(decoder.is_done());
+  EXPECT_EQ(trailers, "A: b\r\nC:d\r\n\r\n");
+}
+
 struct Bad {
   const char* name;
   std::string bytes;

@@ -197,6 +197,88 @@ TEST_F(ResponseRulesTest, DropWhatBelongsToTheConnection) {
   EXPECT_THAT(apply("Content-Length: 5\r\n", plain()), ElementsAre("Date: D"));
 }
 
+std::vector<std::string> kept_trailers(std::initializer_list<const char*> names, std::string_view connection = {}) {
+  const std::vector<ExtraHeader> extra = {{"X-Operators", "1"}};
+  ResponseHead head;
+  if (!connection.empty()) head.headers.add("Connection", connection);
+  Headers trailers;
+  for (const auto* name : names) trailers.add(name, "1");
+  apply_trailer_rules(trailers, head, extra);
+  std::vector<std::string> kept;
+  for (const auto& field : trailers) kept.emplace_back(field.name);
+  return kept;
+}
+
+TEST(TrailerRules, KeepWhatIsKnownOnlyBehindABody) {
+  EXPECT_THAT(kept_trailers({"Server-Timing", "ETag", "Content-Digest", "grpc-status", "X-Sum"}),
+              ElementsAre("Server-Timing", "ETag", "Content-Digest", "grpc-status", "X-Sum"));
+}
+
+TEST(TrailerRules, DropWhatMeansSomethingOnlyInAHead) {
+  for (const auto* name : {"Content-Length",
+                           "transfer-encoding",
+                           "Trailer",
+                           "TE",
+                           "Upgrade",
+                           "Connection",
+                           "Keep-Alive",
+                           "Host",
+                           "Content-Type",
+                           "Content-Encoding",
+                           "Content-Range",
+                           "Content-Security-Policy",
+                           "Cache-Control",
+                           "Expires",
+                           "Vary",
+                           "Age",
+                           "Date",
+                           "Location",
+                           "Retry-After",
+                           "Set-Cookie",
+                           "Cookie",
+                           "Authorization",
+                           "WWW-Authenticate",
+                           "Authentication-Info",
+                           "Proxy-Authenticate",
+                           "If-Match",
+                           "If-None-Match",
+                           "Range",
+                           "Expect",
+                           "Max-Forwards",
+                           "Access-Control-Expose-Headers",
+                           "Alt-Svc",
+                           "Refresh",
+                           "Server",
+                           "X-Request-ID",
+                           "X-Accel-Expires",
+                           "Strict-Transport-Security",
+                           "X-Frame-Options",
+                           "X-Hybridge-Reason",
+                           "X-Proxy-Upstream",
+                           "x-operators"}) {
+    EXPECT_THAT(kept_trailers({name, "X-Sum"}), ElementsAre("X-Sum")) << name;
+  }
+  EXPECT_THAT(kept_trailers({"X-Hop", "X-Sum"}, "keep-alive, x-hop"), ElementsAre("X-Sum"));
+}
+
+TEST(TrailerRules, AskWhetherTheClientTakesThem) {
+  const auto takes = [](std::string_view fields, std::string_view version = "1.1") {
+    RequestHead head;
+    EXPECT_EQ(
+        test::parse(head, "GET / HTTP/" + std::string(version) + "\r\nHost: a\r\n" + std::string(fields) + "\r\n"),
+        Reason::kOk);
+    return takes_trailers(head);
+  };
+  EXPECT_FALSE(takes(""));
+  EXPECT_TRUE(takes("TE: trailers\r\n"));
+  EXPECT_TRUE(takes("TE: gzip\r\nTE: deflate, Trailers\r\n"));
+  EXPECT_FALSE(takes("TE: gzip\r\n"));
+  EXPECT_FALSE(takes("TE: trailers\r\n", "1.0"));
+  RequestHead head;
+  head.version = Version::kHttp2;
+  EXPECT_TRUE(takes_trailers(head));
+}
+
 TEST_F(ResponseRulesTest, KeepTheProtocolOfASwitch) {
   EXPECT_THAT(apply("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n", plain(), 101),
               ElementsAre("Upgrade: websocket", "Sec-WebSocket-Accept: x", "Date: D"));
