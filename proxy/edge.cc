@@ -389,6 +389,30 @@ void Edge::find_request(std::string request_id, std::function<void(std::optional
       [found, done = std::move(done)] { done(std::move(found->request)); });
 }
 
+void Edge::recent_failures(std::size_t most, std::function<void(std::vector<RecentRequest>)> done) {
+  struct Found {
+    std::mutex mutex;
+    std::vector<RecentRequest> requests;
+  };
+  const auto found = std::make_shared<Found>();
+  post_to_all(
+      [found, most](Worker& worker) {
+        const auto its = worker.recent_requests().failures(most);
+        const std::lock_guard lock(found->mutex);
+        found->requests.insert(found->requests.end(), its.begin(), its.end());
+      },
+      [found, most, done = std::move(done)] {
+        auto& all = found->requests;
+        const auto end_of = [](const RecentRequest& request) {
+          const auto record = request.record();
+          return record.start_ms + record.timings.total / 1000;
+        };
+        std::stable_sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return end_of(a) > end_of(b); });
+        if (all.size() > most) all.erase(all.begin() + static_cast<std::ptrdiff_t>(most), all.end());
+        done(std::move(all));
+      });
+}
+
 Duration Edge::longest_stall() {
   Duration longest{};
   for (std::size_t index = 0; index < workers_.size(); ++index) {

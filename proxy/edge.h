@@ -102,6 +102,8 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   // Asks every worker for a request that ended lately. `done` is called once, on a worker's thread, when all have
   // looked; never when a worker no longer turns.
   void find_request(std::string request_id, std::function<void(std::optional<RecentRequest>)> done);
+  // The same, for those that failed last: the newest first, `most` of them.
+  void recent_failures(std::size_t most, std::function<void(std::vector<RecentRequest>)> done);
 
   // Looks for workers that have not turned for a second, in a turn that lasts or not coming back from waiting; to be
   // called about once a second. The longest, zero: none.

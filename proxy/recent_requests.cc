@@ -77,4 +77,13 @@ const RecentRequest* RecentRequests::find(std::string_view request_id) const {
   return failed ? failed : served_.find(request_id);
 }
 
+std::vector<RecentRequest> RecentRequests::failures(std::size_t most) const {
+  std::vector<RecentRequest> found;
+  const auto oldest = failed_.count - std::min<std::uint64_t>(failed_.count, kFailures);
+  for (auto at = failed_.count; at > oldest && found.size() < most; --at) {
+    if (const auto& one = failed_.at(at - 1); one.is_failure()) found.push_back(one);
+  }
+  return found;
+}
+
 }  // namespace hybridge

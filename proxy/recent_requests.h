@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "proxy/exchange_record.h"
 
@@ -20,6 +21,7 @@ class RecentRequest {
  public:
   void keep(const ExchangeRecord& record);
   bool is(std::string_view request_id) const { return text(0) == request_id; }
+  bool is_failure() const { return facts_.status >= 500 || facts_.reason != Reason::kOk; }
   ExchangeRecord record() const;  // its views are valid as long as this is
 
  private:
@@ -40,6 +42,8 @@ class RecentRequests {
 
   void keep(const ExchangeRecord& record);
   const RecentRequest* find(std::string_view request_id) const;  // nullptr: it is not (or no longer) here
+  // Those that did not end as they should, the newest first, `most` of them: a site's own 404 is none.
+  std::vector<RecentRequest> failures(std::size_t most) const;
 
  private:
   // Memory that was never written to is not there yet.
@@ -49,6 +53,7 @@ class RecentRequests {
     std::uint64_t count = 0;  // ever
 
     RecentRequest& next() { return slots[count++ % Size]; }
+    const RecentRequest& at(std::uint64_t number) const { return slots[number % Size]; }
     const RecentRequest* find(std::string_view request_id) const;
   };
 

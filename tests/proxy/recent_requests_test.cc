@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace hybridge {
 namespace {
@@ -57,6 +58,21 @@ TEST(RecentRequests, RemembersFailuresForLonger) {
   recent.keep(record_of("left", 200, Reason::kClientGone));
   for (std::size_t i = 0; i < 2 * RecentRequests::kRequests; ++i) recent.keep(record_of(std::to_string(i)));
   for (const auto* id : {"refused", "broken", "left"}) EXPECT_TRUE(recent.find(id)) << id;
+}
+
+TEST(RecentRequests, ListsWhatFailedLastAndNoOrdinary404) {
+  RecentRequests recent;
+  for (std::size_t i = 0; i < 2 * RecentRequests::kFailures; ++i) recent.keep(record_of("old", 502));
+  recent.keep(record_of("the site's own", 404));
+  recent.keep(record_of("first", 500));
+  recent.keep(record_of("served"));
+  recent.keep(record_of("second", 402, Reason::kSuspended));
+  recent.keep(record_of("third", 200, Reason::kClientGone));
+  std::vector<std::string> ids;
+  for (const auto& each : recent.failures(4)) ids.emplace_back(each.record().request_id);
+  EXPECT_EQ(ids, (std::vector<std::string>{"third", "second", "first", "old"}));
+  EXPECT_EQ(recent.failures(5000).size(), RecentRequests::kFailures - 1) << "those that are kept, but the 404";
+  EXPECT_TRUE(RecentRequests().failures(10).empty());
 }
 
 TEST(RecentRequests, CutsWhatIsLong) {
