@@ -64,12 +64,15 @@ AdminApi::AdminApi(Sources sources)
       receipts_(sources.publisher, sources.reader, sources.now ? sources.now : unix_seconds),
       post_(std::move(sources.post)) {
   const auto now = sources.now ? sources.now : unix_seconds;
-  add_status_routes(routes_, {sources.publisher, std::move(sources.status), std::move(sources.metrics), now,
-                              std::move(sources.upgrade)});
+  const StatusApi status{sources.publisher, std::move(sources.status), std::move(sources.metrics), now,
+                         std::move(sources.upgrade)};
+  const InquiryApi inquiry{sources.publisher,          sources.reader, executor_, std::move(sources.config),
+                           std::move(sources.workers), sources.holds};
+  add_status_routes(routes_, status);
+  add_page_routes(routes_, {status, inquiry, sources.traffic, std::move(sources.health)});
   add_snapshot_routes(routes_, sources.publisher, kSnapshotBytes);
   add_record_routes(routes_, sources.publisher, kSnapshotBytes);
-  add_inquiry_routes(routes_, {sources.publisher, sources.reader, executor_, std::move(sources.config),
-                               std::move(sources.workers), sources.holds});
+  add_inquiry_routes(routes_, inquiry);
   if (sources.holds) add_hold_routes(routes_, {*sources.holds, now});
   add_certificate_routes(routes_, {sources.publisher, sources.reader, now, kCertificateBytes});
   add_event_routes(routes_, {sources.events, sources.reader, executor_});
@@ -119,6 +122,7 @@ Task<AdminApi::Call> AdminApi::admit(Stream& stream, const Post& post) {
   request->if_none_match = field_of(head, "If-None-Match");
   request->last_event_id = field_of(head, "Last-Event-ID");
   request->idempotency_key = field_of(head, "Idempotency-Key");
+  request->host = head.host;
   if (auto refusal = take_query(route, head.target, *request)) co_return refused(std::move(call), std::move(*refusal));
 
   const bool is_open = route.access == ApiRoute::Access::kPublic ||
@@ -126,10 +130,11 @@ Task<AdminApi::Call> AdminApi::admit(Stream& stream, const Post& post) {
   if (!is_open) {
     ApiWork admit = [this, request, role = route.role,
                      caller = Admission::Caller{stream.client().peer, stream.client().is_tls,
-                                                std::string(head.headers.value(http::HeaderId::kAuthorization))}](
-                        const Answered& done) {
+                                                std::string(head.headers.value(http::HeaderId::kAuthorization)),
+                                                route.is_page}](const Answered& done) {
       auto verdict = admission_.admit(caller, role);
       request->who = std::move(verdict.who);
+      request->role = verdict.role;
       done(std::move(verdict.refusal).value_or(admitted()));
     };
     auto refusal = co_await run_on(executor_, std::move(admit), post);

@@ -20,10 +20,12 @@
 #include "admin/executor.h"
 #include "admin/hold_registry.h"
 #include "admin/inquiry_api.h"
+#include "admin/page_api.h"
 #include "admin/publisher.h"
 #include "admin/receipts.h"
 #include "admin/state_reader.h"
 #include "admin/status_facts.h"
+#include "admin/traffic_history.h"
 #include "base/task.h"
 #include "proxy/config.h"
 #include "proxy/downstream/stream.h"
@@ -45,8 +47,10 @@ class AdminApi final : public Service {
     std::function<Result<void>()> upgrade = {};             // thread-safe; begins it
     HoldRegistry* holds = nullptr;                          // nullptr: there are none
     WorkersKnow workers;
-    std::function<std::int64_t()> now = {};      // Unix seconds; not set: the clock
-    std::function<TimePoint()> steady_now = {};  // not set: the clock
+    std::function<TrafficHistory::Seconds()> traffic = {};  // thread-safe
+    std::function<ServerStates()> health = {};              // thread-safe; who is asked whether they answer
+    std::function<std::int64_t()> now = {};                 // Unix seconds; not set: the clock
+    std::function<TimePoint()> steady_now = {};             // not set: the clock
   };
 
   explicit AdminApi(Sources sources);

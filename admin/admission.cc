@@ -3,18 +3,38 @@
 #include <openssl/crypto.h>
 
 #include "admin/problem.h"
+#include "base/base64.h"
 #include "proxy/http/message.h"
 
 namespace hybridge {
 
 namespace {
-constexpr std::string_view kScheme = "Bearer ";
-
 Admission::Verdict refused(int status, std::string_view code, std::string_view detail) {
   Admission::Verdict verdict;
   verdict.refusal = problem(status, code, detail);
-  if (status == 401) verdict.refusal->headers.emplace_back("WWW-Authenticate", "Bearer realm=\"hybridge\"");
   return verdict;
+}
+
+Admission::Verdict unauthorized(bool is_browser, std::string_view detail) {
+  auto verdict = refused(401, "unauthorized", detail);
+  verdict.refusal->headers.emplace_back(
+      "WWW-Authenticate", is_browser ? R"(Basic realm="hybridge", charset="UTF-8")" : R"(Bearer realm="hybridge")");
+  return verdict;
+}
+
+std::optional<std::string_view> behind(std::string_view scheme, std::string_view authorization) {
+  if (authorization.size() <= scheme.size()) return std::nullopt;
+  if (!http::equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return std::nullopt;
+  return authorization.substr(scheme.size());
+}
+
+// nullopt: the header is of no form that is taken here.
+std::optional<std::string> token_of(std::string_view authorization, bool is_browser) {
+  if (const auto token = behind("Bearer ", authorization)) return std::string(*token);
+  const auto encoded = is_browser ? behind("Basic ", authorization) : std::nullopt;
+  const auto plain = encoded ? decode_base64(*encoded) : std::nullopt;
+  if (!plain || plain->find(':') == std::string::npos) return std::nullopt;
+  return plain->substr(plain->find(':') + 1);
 }
 }  // namespace
 
@@ -23,20 +43,23 @@ bool may(Role role, Role needed) {
 }
 
 Admission::Verdict Admission::admit(const Caller& caller, Role needed) {
-  if (caller.peer.is_unix()) return {"socket", std::nullopt};
+  if (caller.peer.is_unix()) return {.who = "socket", .role = Role::kAdmin};
   if (!caller.is_tls && !caller.peer.is_loopback()) {
     return refused(403, "cleartext",
                    "tokens are taken over loopback, TLS or the Unix socket only: this connection is none of them");
   }
   const std::lock_guard lock(mutex_);
   const std::string_view authorization = caller.authorization;
-  if (authorization.empty()) return refused(401, "unauthorized", "this call needs Authorization: Bearer TOKEN");
-  if (authorization.size() <= kScheme.size() ||
-      !http::equal_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
-    return refused(401, "unauthorized", "the Authorization header is not of the form: Bearer TOKEN");
+  if (authorization.empty()) {
+    return unauthorized(caller.is_browser, caller.is_browser ? "this page needs a token, as the password of any user"
+                                                             : "this call needs Authorization: Bearer TOKEN");
   }
-  if (auto refreshed = refresh(); !refreshed) return {{}, problem(refreshed.error())};
-  const auto hash = sha256(authorization.substr(kScheme.size()));
+  const auto token_text = token_of(authorization, caller.is_browser);
+  if (!token_text) {
+    return unauthorized(caller.is_browser, "the Authorization header is not of the form: Bearer TOKEN");
+  }
+  if (auto refreshed = refresh(); !refreshed) return {.who = {}, .refusal = problem(refreshed.error())};
+  const auto hash = sha256(*token_text);
   // All are compared, each in constant time: how long it takes tells nothing.
   const TokenRecord* known = nullptr;
   for (const auto& token : tokens_) {
@@ -50,14 +73,14 @@ Admission::Verdict Admission::admit(const Caller& caller, Role needed) {
       return verdict;
     }
     failures_.note(caller.peer, now_());
-    return refused(401, "unauthorized", "this token is not known");
+    return unauthorized(caller.is_browser, "this token is not known");
   }
   if (!may(known->role, needed)) {
     return refused(403, "forbidden",
                    "token " + known->name + " has role " + std::string(to_string(known->role)) +
                        ", this call needs role " + std::string(to_string(needed)) + " or admin");
   }
-  return {known->name, std::nullopt};
+  return {.who = known->name, .role = known->role};
 }
 
 Result<void> Admission::refresh() {

@@ -1,5 +1,8 @@
 // Who may call the admin API: bearer tokens against the store's hashes, with a limit on failures per address.
 //
+// Pages take HTTP Basic too, with a token as the password, because that is what browsers can send. Nothing else does:
+// a browser sends it by itself, whoever made it call.
+//
 // Roles: everybody with a token reads; `route` changes servers, sites, hosts and rules, `certificate` certificates,
 // `hold` holds; `admin` everything. The Unix socket needs none: its listener has let in root and the service's own user
 // only. Tokens never travel in clear text but on loopback.
@@ -32,10 +35,12 @@ class Admission {
     Address peer;
     bool is_tls = false;
     std::string authorization;  // the header's value
+    bool is_browser = false;    // it asks for a page: Basic will do
   };
   struct Verdict {
     std::string who;
-    std::optional<ApiAnswer> refusal;
+    std::optional<ApiAnswer> refusal = {};
+    Role role = Role::kRead;  // that it has
   };
 
   explicit Admission(StateReader& reader, std::function<TimePoint()> now = Clock::now)

@@ -33,6 +33,8 @@ struct ApiRequest {
   std::string last_event_id;
   std::string idempotency_key;
   std::string body;
+  Role role = Role::kRead;  // the caller's
+  std::string host;         // of the Host field, without port; IPv6 in brackets
 
   std::shared_ptr<Receipt> receipt = {};  // goes with the write; null: the call has no Idempotency-Key
 
@@ -64,6 +66,7 @@ struct ApiRoute {
   Role role = Role::kRead;
   std::size_t body_limit = 0;                // bytes; 0: no body is read
   std::vector<std::string_view> query = {};  // the parameters there are; others are refused, for they are typing errors
+  bool is_page = false;                      // for people with a browser; not described to programs
   bool is_instant = false;                   // needs no background thread
   // For the description of the API (admin/openapi.h): what the call does, in a few words; the schema of its body, ""
   // when it takes none; the schema of its answer, or that answer's media type.

@@ -98,6 +98,7 @@ void Daemon::on_signal(int signal) {
 
 void Daemon::watch() {
   pace_.look(edge_->counters(), Clock::now());
+  traffic_.look(TrafficHistory::totals_of(edge_->counters()), Clock::now());
   const auto stalled = edge_->longest_stall();
   edge_->look_at_memory();
   const bool all_turn = stalled < notifier_.watchdog().value_or(std::chrono::seconds(0)) / 3;

@@ -35,6 +35,7 @@
 #include "admin/state_reader.h"
 #include "admin/store.h"
 #include "admin/successor.h"
+#include "admin/traffic_history.h"
 #include "base/process_log.h"
 #include "base/sd_notify.h"
 #include "proxy/access_log.h"
@@ -138,6 +139,7 @@ class Daemon final : private Publisher::Observer,
   std::optional<TicketKeyring> tickets_;
   ProcessCounters counters_;
   SitePace pace_;
+  TrafficHistory traffic_;
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<FollowedTables> followed_;  // of the predecessor, if there is one
   std::unique_ptr<FollowedHolds> followed_holds_;

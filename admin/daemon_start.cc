@@ -256,7 +256,10 @@ Result<void> Daemon::make_api(const LoadedState& state) {
       .upgrade = [this] { return upgrade_from(std::chrono::seconds(2)); },
       .holds = holds_.get(),
       .workers = {.counters = edge_->counters(),
-                  .find_request = [this](std::string id, auto found) { edge_->find_request(std::move(id), found); }},
+                  .find_request = [this](std::string id, auto found) { edge_->find_request(std::move(id), found); },
+                  .recent_failures = [this](std::size_t most, auto found) { edge_->recent_failures(most, found); }},
+      .traffic = [this] { return traffic_.seconds(); },
+      .health = [this] { return prober_ ? prober_->states() : ServerStates(); },
   });
   housekeeping_ = std::make_unique<Housekeeping>(
       *publishing_, *publisher_,

@@ -1,10 +1,10 @@
 #include "admin/inquiry_api.h"
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <limits>
 
+#include "admin/patience.h"
 #include "admin/problem.h"
 #include "admin/reasons.h"
 #include "admin/unix_time.h"
@@ -26,13 +26,7 @@ std::string_view parameter(const ApiRequest& request, std::string_view name, std
 void show_explanation(const InquiryApi& api, const ApiRequest& request, const Answered& answered) {
   const auto url = parameter(request, "url", "");
   if (url.empty()) return answered(problem(400, "bad_query", "url is missing: ?url=https://erp.example.com/app"));
-  const auto tip = api.publisher.tip();
-  const auto method = parameter(request, "method", "GET");
-  const auto live = api.holds ? api.holds->live() : nullptr;
-  const auto holds = [&](std::string_view site, std::string_view server) {
-    return live ? describe_hold(*live, site, server) : std::string();
-  };
-  const auto steps = explain(*api.config(), *tip.snapshot, *tip.certificates, url, method, holds);
+  const auto steps = explain_now(api, url, parameter(request, "method", "GET"));
   if (!steps) return answered(problem(400, "bad_url", steps.error().detail));
   ApiAnswer answer;
   answer.body = write_explanation(*steps);
@@ -89,27 +83,17 @@ void show_request(const RecentRequest& found, const Answered& answered) {
   answered(std::move(answer));
 }
 
-void find_request(const InquiryApi& api, const ApiRequest& request, Answered answered) {
-  // Whoever comes first answers: the workers, or the clock.
-  struct Once {
-    Answered answered;
-    std::atomic_flag is_done;
+void find_request(const InquiryApi& api, const ApiRequest& request, const Answered& answered) {
+  using Found = std::optional<RecentRequest>;
+  const auto answer = [answered, id = request.parameter()](const std::optional<Found>& found) {
+    if (!found) return answered(problem(503, "worker_busy", "a worker did not look in time"));
+    if (*found) return show_request(**found, answered);
+    answered(problem(404, "not_found",
+                     "no request " + in_quotes(id) + " is remembered: each worker knows the last " +
+                         std::to_string(RecentRequests::kRequests) + " that ended well and the last " +
+                         std::to_string(RecentRequests::kFailures) + " others; older ones are in the access log"));
   };
-  const auto once = std::make_shared<Once>();
-  once->answered = std::move(answered);
-  api.workers.find_request(request.parameter(), [once, id = request.parameter()](auto found) {
-    if (once->is_done.test_and_set()) return;
-    if (found) return show_request(*found, once->answered);
-    once->answered(problem(404, "not_found",
-                           "no request " + in_quotes(id) + " is remembered: each worker knows the last " +
-                               std::to_string(RecentRequests::kRequests) + " that ended well and the last " +
-                               std::to_string(RecentRequests::kFailures) +
-                               " others; older ones are in the access log"));
-  });
-  api.executor.post_after(api.workers.patience, [once] {
-    if (once->is_done.test_and_set()) return;
-    once->answered(problem(503, "worker_busy", "a worker did not look in time"));
-  });
+  api.workers.find_request(request.parameter(), within<Found>(api.workers.patience, api.executor, answer));
 }
 
 void show_stats(const InquiryApi& api, const ApiRequest& request, const Answered& answered) {
@@ -134,6 +118,15 @@ void show_stats(const InquiryApi& api, const ApiRequest& request, const Answered
   answered(std::move(answer));
 }
 }  // namespace
+
+Result<std::vector<ExplainedStep>> explain_now(const InquiryApi& api, std::string_view url, std::string_view method) {
+  const auto tip = api.publisher.tip();
+  const auto live = api.holds ? api.holds->live() : nullptr;
+  const auto holds = [&](std::string_view site, std::string_view server) {
+    return live ? describe_hold(*live, site, server) : std::string();
+  };
+  return explain(*api.config(), *tip.snapshot, *tip.certificates, url, method, holds);
+}
 
 std::string write_explanation(const std::vector<ExplainedStep>& steps) {
   std::string out = "{\"answer\":";

@@ -26,6 +26,8 @@ struct WorkersKnow {
   std::vector<const WorkerCounters*> counters;
   // Calls back once, on any thread; not at all when a worker no longer turns.
   std::function<void(std::string id, std::function<void(std::optional<RecentRequest>)>)> find_request;
+  // As many at most, of those that failed last; the same.
+  std::function<void(std::size_t most, std::function<void(std::vector<RecentRequest>)>)> recent_failures;
   Duration patience = std::chrono::seconds(2);  // with those that do not turn
 };
 
@@ -37,6 +39,10 @@ struct InquiryApi {
   WorkersKnow workers;
   HoldRegistry* holds = nullptr;  // nullptr: nothing is held
 };
+
+// What would become of the request now. kInvalid: it is no URL.
+Result<std::vector<ExplainedStep>> explain_now(const InquiryApi& api, std::string_view url,
+                                               std::string_view method = "GET");
 
 // As GET /v1/explain answers.
 std::string write_explanation(const std::vector<ExplainedStep>& steps);

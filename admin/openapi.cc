@@ -151,6 +151,7 @@ std::string operation_of(const ApiRoute& route) {
 std::string write_openapi(const std::vector<ApiRoute>& routes, std::string_view version) {
   std::map<std::string_view, std::string> paths;
   for (const auto& route : routes) {
+    if (route.is_page) continue;
     auto& path = paths[route.pattern];
     path.append(path.empty() ? "\"" : ",\"").append(name_of(route.method)).append("\":") += operation_of(route);
   }

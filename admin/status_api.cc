@@ -11,19 +11,14 @@ namespace hybridge {
 namespace {
 constexpr std::size_t kExpiring = 20;  // certificates listed, the soonest first
 constexpr std::int64_t kSoon = 30 * 86'400;
+}  // namespace
 
-struct Expiring {
-  std::string host;
-  std::int64_t not_after = 0;
-};
-
-// Those that have expired or will within 30 days.
-std::vector<Expiring> expiring(const CertificateTable& table, std::int64_t now) {
-  std::vector<Expiring> found;
+std::vector<ExpiringCertificate> expiring_certificates(const CertificateTable& table, std::int64_t now) {
+  std::vector<ExpiringCertificate> found;
   table.for_each([&](const std::string& host, const CertificateTable::Entry& entry) {
     if (entry.not_after <= now + kSoon) found.push_back({host, entry.not_after});
   });
-  std::sort(found.begin(), found.end(), [](const Expiring& a, const Expiring& b) {
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
     return a.not_after != b.not_after ? a.not_after < b.not_after : a.host < b.host;
   });
   return found;
@@ -34,6 +29,7 @@ std::string why_not_ready(const StatusApi& api, const StatusFacts& facts) {
   return api.publisher.has_published() ? "" : "the workers have not taken up their tables yet";
 }
 
+namespace {
 void append_servers_down(std::string& body, const StatusFacts& facts) {
   body += ",\"servers_down\":[";
   for (const auto& server : facts.servers_down) {
@@ -51,7 +47,7 @@ void append_servers_down(std::string& body, const StatusFacts& facts) {
 void show_status(const StatusApi& api, const Answered& answered) {
   const auto facts = api.status();
   const auto tip = api.publisher.tip();
-  const auto soon = expiring(*tip.certificates, api.now());
+  const auto soon = expiring_certificates(*tip.certificates, api.now());
   ApiAnswer answer;
   auto& body = answer.body;
   const auto number = [&](std::string_view name, auto value) {
@@ -104,67 +100,6 @@ void begin_upgrade(const StatusApi& api, const Answered& answered) {
   answered(std::move(answer));
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::string duration(std::int64_t seconds) {
-  const auto days = seconds / 86'400;
-  const auto hours = seconds / 3600 % 24;
-  const auto minutes = seconds / 60 % 60;
-  if (days > 0) return std::to_string(days) + " d " + std::to_string(hours) + " h";
-  if (hours > 0) return std::to_string(hours) + " h " + std::to_string(minutes) + " min";
-  return std::to_string(minutes) + " min " + std::to_string(seconds % 60) + " s";
-}
-
-void show_page(const StatusApi& api, const Answered& answered) {
-  const auto facts = api.status();
-  const auto tip = api.publisher.tip();
-  const auto soon = expiring(*tip.certificates, api.now());
-  const auto wrong = why_not_ready(api, facts);
-  ApiAnswer answer;
-  answer.content_type = "text/html; charset=utf-8";
-  auto& body = answer.body;
-  body = R"(<!doctype html><html lang="en"><meta charset="utf-8"><title>Hybridge</title>
-<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="10">
-<style>body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:40rem;padding:0 1rem;color:#222}
-td{padding:.2rem 1.5rem .2rem 0}td+td{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#b00}</style>
-<h1>Hybridge</h1>
-)";
-  body +=
-      wrong.empty() ? "<p>Ready.</p>\n<table>\n" : "<p class=\"bad\">Not ready: " + escaped(wrong) + "</p>\n<table>\n";
-  const auto row = [&](std::string_view name, const std::string& value) {
-    body.append("<tr><td>").append(name).append("<td>").append(escaped(value)) += '\n';
-  };
-  row("Version", facts.version);
-  row("Up for", duration(facts.uptime_s));
-  row("Workers", std::to_string(facts.workers));
-  row("Connections", std::to_string(facts.connections));
-  row("Revision", std::to_string(tip.snapshot->revision()));
-  row("Servers", std::to_string(tip.snapshot->server_count()));
-  row("Sites", std::to_string(tip.snapshot->site_count()));
-  row("Hosts", std::to_string(tip.snapshot->host_count()));
-  row("Certificates", std::to_string(tip.certificates->size()));
-  row("… of them expired, or soon", std::to_string(soon.size()));
-  body += "</table>\n";
-  if (!soon.empty()) body += "<h2>Certificates that expire</h2>\n<table>\n";
-  for (std::size_t i = 0; i < std::min(soon.size(), kExpiring); ++i) row(soon[i].host, iso_time(soon[i].not_after));
-  if (!soon.empty()) body += "</table>\n";
-  body += "<p><a href=\"/metrics\">Metrics</a></p>\n</html>\n";
-  answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
-  answered(std::move(answer));
-}
-
 ApiAnswer text(std::string body, std::string content_type = "text/plain; charset=utf-8") {
   ApiAnswer answer;
   answer.content_type = std::move(content_type);
@@ -203,8 +138,6 @@ void add_status_routes(std::vector<ApiRoute>& routes, const StatusApi& api) {
        .summary = "Prometheus's text format",
        .gives = "text/plain"},
       [api](const Answered& answered) { show_metrics(api, answered); });
-  add({.pattern = "/", .access = Access::kPublicOnLoopback, .summary = "The status page", .gives = "text/html"},
-      [api](const Answered& answered) { show_page(api, answered); });
   add({.pattern = "/v1/status", .summary = "Version, revision, counts, and what wants attention", .gives = "Status"},
       [api](const Answered& answered) { show_status(api, answered); });
   add({.method = http::Method::kPost,

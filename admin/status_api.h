@@ -1,4 +1,4 @@
-// What the process tells of itself: /v1/status, the probes /livez and /readyz, /metrics, and a page for humans at /.
+// What the process tells of itself: /v1/status, the probes /livez and /readyz, and /metrics.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,15 @@ struct StatusApi {
   std::function<std::int64_t()> now;  // Unix seconds
   std::function<Result<void>()> upgrade;
 };
+
+struct ExpiringCertificate {
+  std::string host;
+  std::int64_t not_after = 0;  // Unix seconds
+};
+// Those that have expired or will within 30 days, the soonest first.
+std::vector<ExpiringCertificate> expiring_certificates(const CertificateTable& table, std::int64_t now);
+
+std::string why_not_ready(const StatusApi& api, const StatusFacts& facts);  // "": it is
 
 void show_status(const StatusApi& api, const Answered& answered);   // as /v1/status
 void show_metrics(const StatusApi& api, const Answered& answered);  // as /metrics

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <span>
 
+#include "base/base64.h"
 #include "tests/admin/api_world.h"
 
 namespace hybridge {
@@ -14,6 +16,7 @@ using test::ApiWorld;
 using test::code_of;
 using test::json_of;
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(AdminApi, AnswersThatItIsAlive) {
   ApiWorld world;
@@ -73,10 +76,59 @@ TEST(AdminApi, TellsWhichRecordsAreLeftOut) {
 TEST(AdminApi, HasAPageForHumans) {
   ApiWorld world;
   world.facts.version = "<1>";
-  const auto stream = world.call({.target = "/"});
+  ExchangeRecord record;
+  record.request_id = "0123";
+  record.host = "<b>.test";
+  record.target = "/login?password=secret";
+  record.status = 502;
+  record.reason = Reason::kUpstreamConnectFailed;
+  world.recent.keep(record);
+  const auto stream = world.get("/");
   EXPECT_EQ(stream->status(), 200);
   EXPECT_EQ(stream->header("Content-Type"), "text/html; charset=utf-8");
-  EXPECT_THAT(stream->body(), HasSubstr("&lt;1>"));
+  EXPECT_EQ(stream->header("X-Frame-Options"), "DENY");
+  EXPECT_THAT(stream->body(), HasSubstr("&lt;1&gt;"));
+  EXPECT_THAT(stream->body(), HasSubstr("&lt;b&gt;.test"));
+  EXPECT_THAT(stream->body(), HasSubstr("upstream_connect_failed"));
+  EXPECT_THAT(stream->body(), Not(HasSubstr("secret"))) << "queries may hold some";
+  world.is_turning = false;
+  EXPECT_THAT(world.get("/")->body(), HasSubstr("A worker did not look in time."));
+}
+
+TEST(AdminApi, ExplainsAHostOnThePage) {
+  ApiWorld world;
+  world.put("/v1/servers/f1", R"({"endpoints":[{"address":"203.0.113.7"}]})");
+  world.put("/v1/sites/acme.test", R"({"server":"f1"})");
+  EXPECT_THAT(world.get("/?host=acme.test")->body(), HasSubstr("the server&#39;s, with Host acme.test"));
+  EXPECT_THAT(world.get("/?host=ftp%3A%2F%2F%3Cx%3E")->body(), Not(HasSubstr("<x>")));
+}
+
+TEST(AdminApi, TakesATokenAsAPasswordForPagesOnly) {
+  ApiWorld world;
+  const auto basic = [&](const std::string& target, const std::string& login) {
+    const auto bytes = std::span(reinterpret_cast<const std::uint8_t*>(login.data()), login.size());
+    return world.call({.target = target, .headers = {{"Authorization", "Basic " + encode_base64(bytes)}}});
+  };
+  EXPECT_EQ(basic("/", "anybody:secret of reader")->status(), 200);
+  EXPECT_EQ(basic("/", ":secret of reader")->status(), 200);
+  EXPECT_EQ(basic("/", "secret of reader")->status(), 401);
+  EXPECT_EQ(basic("/", "reader:wrong")->status(), 401);
+  EXPECT_EQ(basic("/v1/status", "anybody:secret of reader")->status(), 401) << "browsers send it by themselves";
+  const auto nobody = world.call({.target = "/"});
+  EXPECT_EQ(nobody->status(), 401);
+  EXPECT_EQ(nobody->header("WWW-Authenticate"), R"(Basic realm="hybridge", charset="UTF-8")");
+  EXPECT_EQ(world.call({.target = "/", .peer = "203.0.113.7"})->status(), 403);
+  EXPECT_EQ(world.call({.target = "/", .peer = "unix"})->status(), 200);
+}
+
+TEST(AdminApi, ShowsItsPageUnderItsOwnNamesOnly) {
+  ApiWorld world;
+  world.config = std::make_shared<const Config>();  // whose name is not that of the calls
+  for (const auto* peer : {"127.0.0.1", "unix"}) {
+    const auto rebound = world.call_as("boss", {.target = "/", .peer = peer});
+    EXPECT_EQ(rebound->status(), 421) << peer;
+    EXPECT_EQ(code_of(*rebound), "wrong_host");
+  }
 }
 
 TEST(AdminApi, RefusesWhatItDoesNotKnow) {

@@ -51,6 +51,18 @@ TEST(Admission, RefusesWhateverElse) {
   }
 }
 
+TEST(Admission, TakesATokenAsThePasswordOfABrowserOnly) {
+  World world;
+  ASSERT_TRUE(world.store->add_token({"ci", Role::kHold, sha256("secret"), 1}));
+  const auto basic = [&](bool is_browser) {
+    const auto peer = Address::parse("127.0.0.1", 1).value();
+    return world.admission.admit({peer, false, "Basic YW55Ym9keTpzZWNyZXQ=", is_browser}, Role::kRead);
+  };
+  EXPECT_EQ(basic(true).who, "ci");
+  EXPECT_EQ(basic(true).role, Role::kHold);
+  EXPECT_EQ(basic(false).refusal->status, 401);
+}
+
 TEST(Admission, AsksForTheRole) {
   World world;
   for (const auto role : {Role::kRead, Role::kRoute, Role::kCertificate, Role::kHold, Role::kAdmin}) {

@@ -66,6 +66,13 @@ class Teller final : public Publisher::Observer {
   EventLog& log_;
 };
 
+// With the name that calls are made to.
+inline Config config_of_tests() {
+  Config config;
+  config.server_name = "admin.test";
+  return config;
+}
+
 struct ApiWorld {
   using Request = FakeStream::Request;
 
@@ -97,6 +104,10 @@ struct ApiWorld {
         .upgrade = [] { return Result<void>(make_error(Reason::kConflict, "not in tests")); },
         .workers = {.counters = {&counters},
                     .find_request = [this](const std::string& id, const auto& done) { find_request(id, done); },
+                    .recent_failures =
+                        [this](std::size_t most, const auto& done) {
+                          if (is_turning) done(recent.failures(most));
+                        },
                     .patience = std::chrono::milliseconds(20)},
         .now = [this] { return now; },
         .steady_now = [this] { return steady_now; },
@@ -143,7 +154,7 @@ struct ApiWorld {
   RecentRequests recent;
   bool is_turning = true;
   StatusFacts facts;
-  std::shared_ptr<const Config> config = std::make_shared<const Config>();
+  std::shared_ptr<const Config> config = std::make_shared<const Config>(config_of_tests());
   std::int64_t now = 1'800'000'000;
   TimePoint steady_now = TimePoint{} + std::chrono::hours(1);
   std::unique_ptr<Publisher> publisher;

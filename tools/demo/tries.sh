@@ -26,6 +26,7 @@ Hybridge serves, with a customer's nginx behind it. In a browser (it will warn o
   $(site erp.acme.localhost)/       the same by its customer's domain, with that domain's certificate
   $(site globex.demo.localhost)/    one whose server is reached by verified TLS
 
+  status page     $admin_url/ with any user, and as password $token
   admin API       $admin_url/v1/status with -H "Authorization: Bearer $token"
   authority       $ca
   admin socket    $edge/admin.sock
