@@ -14,8 +14,9 @@ namespace hybridge {
 namespace json = boost::json;
 
 namespace {
-constexpr std::array<std::string_view, 9> kWords = {"prepared", "frozen", "serving", "gone", "failed",
-                                                    "change",   "live",   "holds",   "held"};
+constexpr std::array<std::string_view, 13> kWords = {"prepared", "frozen", "serving",  "gone", "failed",
+                                                     "change",   "live",   "holds",    "held", "drained",
+                                                     "look",     "cut",    "under way"};
 
 Error invalid(std::string what) {
   return make_error(Reason::kInvalid,
@@ -76,6 +77,23 @@ Result<Change> read_change(const json::value& value) {
   if (!change) return invalid(name + ": " + (faults.empty() ? "no record" : faults.kept().front().message));
   return std::move(change->change);
 }
+
+json::value write_straggler(const Straggler& straggler) {
+  return json::object{{"method", straggler.method},
+                      {"path", straggler.path},
+                      {"site", straggler.site},
+                      {"age_ms", straggler.age_ms},
+                      {"answering", straggler.is_answering}};
+}
+
+Straggler read_straggler(const json::object& object) {
+  const auto* answering = object.if_contains("answering");
+  return {.method = text_of(object, "method"),
+          .path = text_of(object, "path"),
+          .site = text_of(object, "site"),
+          .age_ms = number_of(object, "age_ms"),
+          .is_answering = answering && answering->is_bool() && answering->get_bool()};
+}
 }  // namespace
 
 std::string write_offer(const HandoverOffer& offer) {
@@ -135,6 +153,12 @@ std::string write_message(const HandoverMessage& message) {
     for (const auto& change : message.changes) changes.push_back(write_change(change));
     written["changes"] = std::move(changes);
   }
+  if (!message.stragglers.empty()) {
+    json::array stragglers;
+    for (const auto& straggler : message.stragglers) stragglers.push_back(write_straggler(straggler));
+    written["stragglers"] = std::move(stragglers);
+  }
+  if (message.cut != 0) written["cut"] = message.cut;
   return json::serialize(written);
 }
 
@@ -153,6 +177,10 @@ Result<HandoverMessage> read_message(std::string_view text) {
     if (!change) return change.error();
     message.changes.push_back(std::move(*change));
   }
+  for (const auto& value : array_of(*object, "stragglers")) {
+    if (const auto* straggler = value.if_object()) message.stragglers.push_back(read_straggler(*straggler));
+  }
+  message.cut = static_cast<std::uint64_t>(number_of(*object, "cut"));
   return message;
 }
 

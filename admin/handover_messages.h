@@ -6,7 +6,9 @@
 //   new → old  Serving    it accepts connections, and is the one from now on
 //   old → new  Gone       the old one cannot come back: the new one may write
 //   then, until the old one ends: Change (new → old), the table as the new one changes it, and Live, its receipt;
-//   Holds (new → old), the stored windows are others than they were, and Held, its receipt: its gates are as they say
+//   Holds (new → old), the stored windows are others than they were, and Held, its receipt: its gates are as they say;
+//   Drained (old → new), nothing holdable of a window is under way there any more; Look and Cut (new → old) ask what
+//   still is, and to end it, and UnderWay answers
 //
 // At any time before Serving, Failed says why nothing will come of it. Values; pure functions.
 #pragma once
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "proxy/gate.h"
 #include "routing/change.h"
 #include "tls/ticket_keys.h"
 
@@ -25,7 +28,7 @@ namespace hybridge {
 
 struct HandoverOffer {
   // Grows when an older process could not take part in what a newer one says.
-  static constexpr int kProtocol = 1;
+  static constexpr int kProtocol = 2;
 
   std::string version;
   std::int64_t pid = 0;
@@ -34,13 +37,30 @@ struct HandoverOffer {
   std::vector<TicketKeyring::Aged> ticket_keys;              // so that sessions resume across the handover
 };
 
-enum class HandoverWord : std::uint8_t { kPrepared, kFrozen, kServing, kGone, kFailed, kChange, kLive, kHolds, kHeld };
+enum class HandoverWord : std::uint8_t {
+  kPrepared,
+  kFrozen,
+  kServing,
+  kGone,
+  kFailed,
+  kChange,
+  kLive,
+  kHolds,
+  kHeld,
+  kDrained,
+  kLook,
+  kCut,
+  kUnderWay,
+};
 
 struct HandoverMessage {
   HandoverWord word = HandoverWord::kFailed;
-  std::string detail{};           // kFailed: why; kPrepared: the new version
-  std::uint64_t revision = 0;     // kChange, kLive; kHolds, kHeld: a number of their own
-  std::vector<Change> changes{};  // kChange
+  std::string detail{};  // kFailed: why; kPrepared: the new version; kDrained, kLook, kCut: the window
+  // kChange, kLive; kDrained: the window's epoch; kHolds and kHeld, kLook, kCut and kUnderWay: a number of their own
+  std::uint64_t revision = 0;
+  std::vector<Change> changes{};        // kChange
+  std::vector<Straggler> stragglers{};  // kUnderWay, to kLook
+  std::uint64_t cut = 0;                // kUnderWay, to kCut
 };
 
 std::string write_offer(const HandoverOffer& offer);

@@ -188,6 +188,18 @@ void HoldRegistry::follow(std::function<void()> done) {
   });
 }
 
+void HoldRegistry::look(std::string id, std::function<void(std::vector<Straggler>)> done) {
+  executor_.post([this, id = std::move(id), done = std::move(done)]() mutable {
+    ports_.workers.stragglers(std::move(id), kShownStragglers, std::move(done));
+  });
+}
+
+void HoldRegistry::cut(std::string id, std::function<void(std::size_t)> done) {
+  executor_.post([this, id = std::move(id), done = std::move(done)]() mutable {
+    ports_.workers.cut(std::move(id), std::move(done));
+  });
+}
+
 void HoldRegistry::start() {
   post([this] {
     for (auto& [id, window] : windows_) {
@@ -200,6 +212,9 @@ void HoldRegistry::start() {
 // --- What the workers report
 
 void HoldRegistry::on_drained(const std::string& id, std::uint64_t epoch) {
+  executor_.post([this, id, epoch] {
+    if (drained_elsewhere_) drained_elsewhere_(id, epoch);
+  });
   post([this, id, epoch] {
     auto* const window = find(id);
     if (!window || window->record.epoch != epoch) return;

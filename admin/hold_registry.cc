@@ -13,8 +13,6 @@
 namespace hybridge {
 
 namespace {
-constexpr std::size_t kShownStragglers = 100;
-
 std::int64_t unix_milliseconds() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
@@ -73,10 +71,11 @@ void HoldRegistry::resume() {
   });
 }
 
-void HoldRegistry::retire() {
-  executor_.post([this] {
+void HoldRegistry::retire(Drained drained) {
+  executor_.post([this, drained = std::move(drained)]() mutable {
     is_paused_ = true;
     paused_.clear();
+    drained_elsewhere_ = std::move(drained);
   });
 }
 
@@ -435,6 +434,9 @@ void HoldRegistry::answer(const Window& window, HoldReply::Kind kind, std::strin
   if (!window.record.is_closed() || reply.counts.in_flight == 0) return done(reply);
   ports_.workers.stragglers(window.record.id, kShownStragglers,
                             [this, reply = std::move(reply), done](std::vector<Straggler> found) mutable {
+                              // Of a process that ends, how many there are is known only now.
+                              const auto listed = static_cast<std::int64_t>(found.size());
+                              reply.counts.in_flight = std::max(reply.counts.in_flight, listed);
                               reply.stragglers = std::move(found);
                               post([reply = std::move(reply), done] { done(reply); });
                             });

@@ -111,9 +111,14 @@ class HoldRegistry final : private LiveHolds::Observer {
   // While another process takes over: nothing is written, whatever comes waits. After retire() it waits for ever.
   void pause(std::function<void()> done);
   void resume();
-  void retire();
+  // From then on: `drained` is told, on the registry's thread, of each window that nothing holdable is under way of.
+  using Drained = std::function<void(const std::string& id, std::uint64_t epoch)>;
+  void retire(Drained drained);
   // Behind retire(): the stored windows are others, by the other process. `done` when the workers keep to them.
   void follow(std::function<void()> done);
+  // Behind retire(), for the other process: what is still under way here, and to end it. `done` on any thread.
+  void look(std::string id, std::function<void(std::vector<Straggler>)> done);
+  void cut(std::string id, std::function<void(std::size_t)> done);
 
   // `done` is called once, on the registry's thread, unless it says otherwise.
   void begin(HoldBegin begin, Done done);
@@ -138,6 +143,7 @@ class HoldRegistry final : private LiveHolds::Observer {
   HoldFigures figures() const;
 
  private:
+  static constexpr std::size_t kShownStragglers = 100;
   struct Window {
     HoldRecord record;
     bool is_durable = true;
@@ -194,6 +200,7 @@ class HoldRegistry final : private LiveHolds::Observer {
   bool owes_store_ = false;
   bool is_paused_ = false;
   std::vector<std::function<void()>> paused_;
+  Drained drained_elsewhere_;                    // behind retire()
   std::array<std::array<Counter, 4>, 4> ended_;  // by trigger and result
   DurationHistogram drain_;                      // from begin to drained
   mutable std::mutex mutex_;

@@ -141,6 +141,17 @@ void Predecessor::tell_holds(std::function<void()> done) {
   send({.word = HandoverWord::kHolds, .revision = number});
 }
 
+void Predecessor::ask(HandoverWord word, const std::string& window, std::function<void(HandoverMessage)> done) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    number = ++asked_;
+    if (is_there_) unanswered_.emplace(number, std::exchange(done, nullptr));
+  }
+  if (done) return done({.word = HandoverWord::kUnderWay});
+  send({.word = word, .detail = window, .revision = number});
+}
+
 void Predecessor::send(const HandoverMessage& message) {
   const auto sent = channel_.send(write_message(message), {}, Clock::now() + kMoment);
   if (sent) return;
@@ -161,23 +172,40 @@ void Predecessor::taken(Untaken& told, std::uint64_t number) {
   for (const auto& tell : done) tell();
 }
 
+void Predecessor::answered(HandoverMessage message) {
+  std::function<void(HandoverMessage)> done;
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto found = unanswered_.extract(message.revision)) done = std::move(found.mapped());
+  }
+  if (done) done(std::move(message));
+}
+
 void Predecessor::hear() {
   for (;;) {
     auto received = channel_.receive(kNever);
-    const auto message = received ? read_message(received->text) : Result<HandoverMessage>(received.error());
+    auto message = received ? read_message(received->text) : Result<HandoverMessage>(received.error());
     if (!message) break;
     if (message->word == HandoverWord::kLive) taken(untaken_, message->revision);
     if (message->word == HandoverWord::kHeld) taken(untaken_holds_, message->revision);
+    if (message->word == HandoverWord::kDrained && listener_) {
+      listener_->on_drained_there(message->detail, message->revision);
+    }
+    if (message->word == HandoverWord::kUnderWay) answered(std::move(*message));
   }
   has_gone();
 }
 
 void Predecessor::has_gone() {
+  decltype(unanswered_) unanswered;
   {
     const std::lock_guard lock(mutex_);
     is_there_ = false;
+    unanswered.swap(unanswered_);
   }
   for (auto* told : {&untaken_, &untaken_holds_}) taken(*told, std::numeric_limits<std::uint64_t>::max());
+  for (const auto& [number, done] : unanswered) done({.word = HandoverWord::kUnderWay});
+  if (listener_) listener_->on_gone();
 }
 
 }  // namespace hybridge

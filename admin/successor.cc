@@ -147,7 +147,9 @@ Result<void> Successor::hand_over() {
     return said;
   }
   sources_.store.leave_lock();
-  sources_.holds.retire();
+  sources_.holds.retire([this](const std::string& window, std::uint64_t epoch) {
+    tell({.word = HandoverWord::kDrained, .detail = window, .revision = epoch});
+  });
   sources_.publisher.retire(make_error(
       Reason::kConflict, "this process has handed over to process " + std::to_string(process_) + ": send it again"));
   sources_.admin.retire();
@@ -231,17 +233,34 @@ void Successor::follow() {
       log::error("a change of the process that has taken over is not followed: {}", message.error().detail);
       continue;
     }
-    const auto receipt = [this, revision = message->revision](HandoverWord word) {
-      const auto said = write_message({.word = word, .revision = revision});
-      static_cast<void>(channel_.send(said, {}, Clock::now() + kCalls));
-    };
-    if (message->word == HandoverWord::kHolds) {
-      sources_.holds.follow([receipt] { receipt(HandoverWord::kHeld); });
-    } else if (message->word == HandoverWord::kChange) {
-      sources_.publisher.follow(std::move(message->changes), message->revision,
-                                [receipt] { receipt(HandoverWord::kLive); });
+    const auto revision = message->revision;
+    switch (message->word) {
+      case HandoverWord::kChange:
+        sources_.publisher.follow(std::move(message->changes), revision,
+                                  [this, revision] { tell({.word = HandoverWord::kLive, .revision = revision}); });
+        break;
+      case HandoverWord::kHolds:
+        sources_.holds.follow([this, revision] { tell({.word = HandoverWord::kHeld, .revision = revision}); });
+        break;
+      case HandoverWord::kLook:
+        sources_.holds.look(message->detail, [this, revision](std::vector<Straggler> found) {
+          tell({.word = HandoverWord::kUnderWay, .revision = revision, .stragglers = std::move(found)});
+        });
+        break;
+      case HandoverWord::kCut:
+        sources_.holds.cut(message->detail, [this, revision](std::size_t cut) {
+          tell({.word = HandoverWord::kUnderWay, .revision = revision, .cut = cut});
+        });
+        break;
+      default:
+        break;
     }
   }
+}
+
+// An end that nobody reads from any more is the new process's affair.
+void Successor::tell(const HandoverMessage& message) {
+  static_cast<void>(channel_.send(write_message(message), {}, Clock::now() + kCalls));
 }
 
 }  // namespace hybridge

@@ -67,6 +67,7 @@ class Successor {
   void thaw();
   Error end_process(Error why);
   void follow();
+  void tell(const HandoverMessage& message);
 
   Sources sources_;
   const std::vector<std::string> command_;

@@ -282,15 +282,15 @@ void Edge::on_granted(std::size_t worker, const HoldPool::WindowPtr& window, std
 }
 
 void Edge::on_drained(const HoldWindow& window, std::uint64_t epoch) {
-  if (hold_observer_) hold_observer_->on_drained(window.id(), epoch);
+  if (auto* const observer = hold_observer_.load()) observer->on_drained(window.id(), epoch);
 }
 
 void Edge::on_emptied(const HoldWindow& window, std::uint64_t epoch) {
-  if (hold_observer_) hold_observer_->on_emptied(window.id(), epoch);
+  if (auto* const observer = hold_observer_.load()) observer->on_emptied(window.id(), epoch);
 }
 
 void Edge::on_failed(const HoldWindow& window, std::uint64_t epoch) {
-  if (hold_observer_) hold_observer_->on_failed(window.id(), epoch);
+  if (auto* const observer = hold_observer_.load()) observer->on_failed(window.id(), epoch);
 }
 
 void Edge::publish(std::shared_ptr<const EndpointSet> down) {

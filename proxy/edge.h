@@ -135,7 +135,7 @@ class Edge final : public LiveTables, public LiveHolds, private HoldPool::Listen
   MemoryWatch memory_;
   RateLimits rate_limits_;
   HoldPool holds_;
-  LiveHolds::Observer* hold_observer_ = nullptr;
+  std::atomic<LiveHolds::Observer*> hold_observer_ = nullptr;
   std::shared_ptr<const Rules> rules_;  // that the workers have
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

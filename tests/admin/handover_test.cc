@@ -18,6 +18,7 @@
 #include "admin/predecessor.h"
 #include "tests/admin/api_world.h"
 #include "tests/admin/older_store.h"
+#include "tests/support/heir.h"
 
 namespace hybridge {
 namespace {
@@ -124,13 +125,28 @@ TEST(HandoverMessages, ComeBackAsTheyWere) {
   EXPECT_EQ(change.changes[1].name, "gone.test");
 }
 
+TEST(HandoverMessages, CarryWhatIsUnderWay) {
+  HandoverMessage message{.word = HandoverWord::kUnderWay, .revision = 3};
+  message.stragglers = {{.method = "POST", .path = "/a", .site = "a.test", .age_ms = 1500, .is_answering = true}};
+  message.cut = 2;
+  const auto read = read_message(write_message(message)).value();
+  EXPECT_EQ(read.word, HandoverWord::kUnderWay);
+  EXPECT_EQ(read.revision, 3U);
+  EXPECT_EQ(read.cut, 2U);
+  ASSERT_EQ(read.stragglers.size(), 1U);
+  const auto& straggler = read.stragglers.front();
+  EXPECT_EQ(straggler.method + straggler.path + straggler.site, "POST/aa.test");
+  EXPECT_EQ(straggler.age_ms, 1500);
+  EXPECT_TRUE(straggler.is_answering);
+}
+
 TEST(HandoverMessages, PassOverWhatALaterVersionAddsAndRefuseWhatTheyDoNotKnow) {
   EXPECT_TRUE(read_message(R"({"word":"serving","later":{"x":1}})"));
   EXPECT_THAT(read_message(R"({"word":"dance"})").error().detail, HasSubstr("\"dance\""));
   EXPECT_FALSE(read_message("word"));
   EXPECT_FALSE(read_message(R"({"word":"change","changes":[{"kind":"site","name":"a","value":{"sever":"x"}}]})"));
-  EXPECT_THAT(read_offer(R"({"handover":2})").error().detail, HasSubstr("protocol 2, not 1"));
-  EXPECT_FALSE(read_offer(R"({"handover":1,"ticket_keys":[{"name":"00"}]})"));
+  EXPECT_THAT(read_offer(R"({"handover":1})").error().detail, HasSubstr("protocol 1, not 2"));
+  EXPECT_FALSE(read_offer(R"({"handover":2,"ticket_keys":[{"name":"00"}]})"));
 }
 
 TEST(TicketKeyring, GoesOnWithTheKeysOfAnEarlierProcess) {
@@ -301,21 +317,12 @@ TEST(Publisher, ServesByWhatItFollowsWithoutStoringIt) {
   EXPECT_EQ(world.reader->load()->snapshot.site_count(), 0U);
 }
 
-// A predecessor whose other end is the test's.
-struct Following {
+// With tables of its own.
+struct Following : test::Heir {
   Following() {
-    auto ends = HandoverChannel::make_pair().value();
-    other.emplace(std::move(ends.first));
-    EXPECT_TRUE(other->send(write_offer({}), {}, Clock::now() + kSoon));
-    const int descriptor = ends.second.release();
-    ::setenv(HandoverChannel::kVariable, std::to_string(descriptor).c_str(), 1);
-    predecessor = Predecessor::from_environment().value();
-    EXPECT_TRUE(other->send(write_message({.word = HandoverWord::kGone}), {}, Clock::now() + kSoon));
-    predecessor->serving();
-    EXPECT_EQ(read().word, HandoverWord::kServing);
+    serve();
     tables.emplace(workers, *predecessor, std::make_shared<const Snapshot>());
   }
-  HandoverMessage read() { return read_message(other->receive(Clock::now() + kSoon).value().text).value(); }
   std::future<void> publish(const std::string& site, std::uint64_t revision) {
     table = std::make_shared<const Snapshot>(apply(*table, {put(site, on_server())}, revision));
     auto live = std::make_shared<std::promise<void>>();
@@ -324,8 +331,6 @@ struct Following {
   }
 
   test::ObedientWorkers workers;
-  std::optional<HandoverChannel> other;
-  std::unique_ptr<Predecessor> predecessor;
   std::optional<FollowedTables> tables;
   std::shared_ptr<const Snapshot> table = std::make_shared<const Snapshot>();
 };
@@ -341,12 +346,10 @@ TEST(FollowedTables, AreLiveWhenTheOtherProcessServesByThemToo) {
     EXPECT_EQ(change.changes[0].name, name);
   }
   EXPECT_EQ(first.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
-  ASSERT_TRUE(
-      following.other->send(write_message({.word = HandoverWord::kLive, .revision = 1}), {}, Clock::now() + kSoon));
+  following.say({.word = HandoverWord::kLive, .revision = 1});
   EXPECT_EQ(first.wait_for(kSoon), std::future_status::ready);
   EXPECT_EQ(second.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
-  ASSERT_TRUE(
-      following.other->send(write_message({.word = HandoverWord::kLive, .revision = 2}), {}, Clock::now() + kSoon));
+  following.say({.word = HandoverWord::kLive, .revision = 2});
   EXPECT_EQ(second.wait_for(kSoon), std::future_status::ready);
 }
 

@@ -11,6 +11,7 @@ from harness.http2_client import Http2Client
 from harness.hybridge import BINARY, Hybridge, is_built
 from harness.nginx import NginxOrigin
 from harness.scripted_origin import ScriptedOrigin
+from harness.supervised import BOUND, Supervised
 
 _numbers = itertools.count(1)
 
@@ -89,6 +90,23 @@ def make_edge(authority):
     yield make
     for hybridge in made:
         hybridge.close()
+
+
+@pytest.fixture
+def make_supervised(authority):
+    """Edges as a service manager has them, which hand over to each other."""
+    made = []
+
+    def make(config: dict | None = None, binary: pathlib.Path | None = None) -> Supervised:
+        settings = {"redirect_to_https": False, "shutdown_timeout": f"{int(BOUND * 1000)}ms", **(config or {})}
+        edge = Supervised(authority, settings, binary)
+        made.append(edge)
+        edge.start()
+        return edge
+
+    yield make
+    for edge in made:
+        edge.close()
 
 
 @pytest.fixture

@@ -19,29 +19,10 @@ from harness.hybridge import BINARY, run_command
 from harness.load import Load
 from harness.probing import accepts
 from harness.scripted_origin import answering, ok
-from harness.supervised import Heir, Supervised
+from harness.supervised import BOUND, Heir, Supervised
 from harness.tls_client import client_context
 from harness.waiting import PATIENCE, SLOWNESS, wait_until
 from harness.websocket_origin import WebSocketOrigin
-
-BOUND = 2.0 * SLOWNESS  # shutdown_timeout of these edges, in seconds
-
-
-@pytest.fixture
-def make_supervised(authority):
-    made = []
-
-    def make(config: dict | None = None, binary: pathlib.Path | None = None) -> Supervised:
-        settings = {"redirect_to_https": False, "shutdown_timeout": f"{int(BOUND * 1000)}ms", **(config or {})}
-        edge = Supervised(authority, settings, binary)
-        made.append(edge)
-        edge.start()
-        return edge
-
-    yield make
-    for edge in made:
-        edge.close()
-
 
 @pytest.fixture
 def own_binary(tmp_path) -> pathlib.Path:
@@ -57,34 +38,6 @@ def replace(binary: pathlib.Path, content: str) -> None:
     fresh.write_text(content)
     fresh.chmod(0o755)
     fresh.rename(binary)
-
-
-def test_who_waits_in_the_old_process_goes_on_when_the_new_one_releases(make_supervised, make_origin):
-    origin = make_origin(answering(ok(b"served")))
-    edge = make_supervised({"shutdown_timeout": "30s"})
-    edge.add_site("site.test", origin)
-    begun = edge.admin("POST", "/v1/holds?wait=drained", {"id": "w1", "scope": {"site": "site.test"}})
-    assert begun.json["state"] == "holding"
-    with edge.plain_client() as waiting, edge.plain_client() as idle:
-        waiting.request("site.test", "/waits")
-        wait_until(lambda: edge.admin("GET", "/v1/holds/w1").json["held"] == 1, "the request to wait")
-        upgraded = run_command("upgrade", config=edge.config_path)
-        assert upgraded.returncode == 0, upgraded.stderr
-        assert edge.admin("GET", "/v1/holds/w1").json["state"] == "holding"
-        assert origin.saw_nothing()
-        edge.admin("POST", "/v1/holds/w1/release", {})
-        assert waiting.response().body == b"served"
-        # A window that begins now holds what still comes there, too.
-        second = edge.admin("POST", "/v1/holds", {"id": "w2", "scope": {"site": "site.test"}})
-        assert second.status == 200, second
-        idle.request("site.test", "/comes-later")
-        with edge.plain_client() as newcomer:
-            newcomer.request("site.test", "/comes-here")
-            wait_until(lambda: edge.admin("GET", "/v1/holds/w2").json["held"] == 1, "the newcomer to wait")
-            assert len(origin.requests) == 1
-            edge.admin("POST", "/v1/holds/w2/release", {})
-            assert newcomer.response().body == b"served"
-        assert idle.response().body == b"served"
 
 
 def pid_of(edge: Supervised) -> int:

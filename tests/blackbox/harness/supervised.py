@@ -13,9 +13,10 @@ import time
 
 from harness.hybridge import BINARY, Hybridge, run_command
 from harness.process import Process
-from harness.waiting import PATIENCE, wait_until
+from harness.waiting import PATIENCE, SLOWNESS, wait_until
 
 _PR_SET_CHILD_SUBREAPER = 36
+BOUND = 2.0 * SLOWNESS  # shutdown_timeout of edges that hand over, in seconds
 
 
 class Heir(Process):
