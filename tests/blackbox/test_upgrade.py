@@ -403,6 +403,8 @@ def test_a_kill_at_any_instant_leaves_an_edge_that_serves(make_supervised, make_
         os.kill(old.pid if victim == "old" else new, signal.SIGKILL)
         if victim == "old":
             old.wait()
+            heir = Heir(old, new)  # it serves, or has found nobody to take over from
+            wait_until(lambda: edge.notifications().count("READY=1") > said or not heir.is_alive(), "an outcome")
         else:
             wait_until(lambda: edge.notifications().count("READY=1") > said or not old.is_alive(), "an outcome")
             wait_until(lambda: not Heir(old, new).is_alive(), "the death of the new process")
