@@ -194,7 +194,7 @@ bool UpstreamConnection::poll_body(Result<Bytes>& piece) {
       piece = *taken;
       return true;
     }
-    spoil(std::move(taken.error()));
+    spoil(taken.error());
   }
   piece = *failure_;
   return true;
