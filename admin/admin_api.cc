@@ -50,13 +50,6 @@ std::optional<ApiAnswer> take_query(const ApiRoute& route, std::string_view targ
   }
   return std::nullopt;
 }
-
-// The answer of nobody who refuses.
-ApiAnswer admitted() {
-  ApiAnswer answer;
-  answer.status = 0;
-  return answer;
-}
 }  // namespace
 
 AdminApi::AdminApi(Sources sources)

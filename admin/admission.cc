@@ -2,8 +2,8 @@
 
 #include <openssl/crypto.h>
 
+#include "admin/basic_password.h"
 #include "admin/problem.h"
-#include "base/base64.h"
 #include "proxy/http/message.h"
 
 namespace hybridge {
@@ -31,10 +31,8 @@ std::optional<std::string_view> behind(std::string_view scheme, std::string_view
 // nullopt: the header is of no form that is taken here.
 std::optional<std::string> token_of(std::string_view authorization, bool is_browser) {
   if (const auto token = behind("Bearer ", authorization)) return std::string(*token);
-  const auto encoded = is_browser ? behind("Basic ", authorization) : std::nullopt;
-  const auto plain = encoded ? decode_base64(*encoded) : std::nullopt;
-  if (!plain || plain->find(':') == std::string::npos) return std::nullopt;
-  return plain->substr(plain->find(':') + 1);
+  const auto basic = is_browser ? behind("Basic ", authorization) : std::nullopt;
+  return basic ? password_of_basic(*basic) : std::nullopt;
 }
 }  // namespace
 

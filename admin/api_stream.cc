@@ -76,6 +76,12 @@ struct Handover {
 };
 }  // namespace
 
+ApiAnswer admitted() {
+  ApiAnswer answer;
+  answer.status = 0;
+  return answer;
+}
+
 Task<ApiAnswer> run_on(Executor& executor, ApiWork work, const LoopPost& post) {
   Handover handover{executor, std::move(work), post};
   auto answer = co_await handover;

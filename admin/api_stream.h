@@ -23,6 +23,9 @@ std::string_view field_of(const http::RequestHead& head, std::string_view name);
 Task<Result<std::string>> read_body(Stream& stream, std::size_t limit);
 Task<void> write_answer(Stream& stream, const ApiAnswer& answer);
 
+// The answer of nobody who refuses: its status is 0.
+ApiAnswer admitted();
+
 // Waits, on the stream's loop, for what `work` answers elsewhere.
 Task<ApiAnswer> run_on(Executor& executor, ApiWork work, const LoopPost& post);
 

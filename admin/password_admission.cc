@@ -8,9 +8,9 @@
 #include <stdexcept>
 
 #include "admin/api_stream.h"
+#include "admin/basic_password.h"
 #include "admin/password_hash.h"
 #include "admin/problem.h"
-#include "base/base64.h"
 #include "proxy/http/message.h"
 
 namespace hybridge {
@@ -44,11 +44,8 @@ std::optional<std::string_view> credentials_of(std::string_view authorization, s
 
 std::optional<std::string> password_of(std::string_view authorization) {
   if (const auto token = credentials_of(authorization, "bearer")) return std::string(*token);
-  const auto encoded = credentials_of(authorization, "basic");
-  const auto plain = encoded ? decode_base64(*encoded) : std::nullopt;
-  const auto colon = plain ? plain->find(':') : std::string::npos;
-  if (colon == std::string::npos) return std::nullopt;
-  return plain->substr(colon + 1);
+  const auto basic = credentials_of(authorization, "basic");
+  return basic ? password_of_basic(*basic) : std::nullopt;
 }
 
 PasswordAdmission::Caller caller_of(const OwnApi::Call& call) {
@@ -59,13 +56,6 @@ PasswordAdmission::Caller caller_of(const OwnApi::Call& call) {
   caller.is_private = client.is_tls || client.direct_peer.is_loopback();
   caller.authorization = std::string(call.stream.request().headers.value(http::HeaderId::kAuthorization));
   return caller;
-}
-
-// The answer of nobody who refuses.
-ApiAnswer admitted() {
-  ApiAnswer answer;
-  answer.status = 0;
-  return answer;
 }
 }  // namespace
 
@@ -79,6 +69,7 @@ Task<ApiAnswer> PasswordAdmission::admit(const OwnApi::Call& call, Executor& exe
   auto answer = co_await run_on(executor, std::move(admit), call.post);
   co_return answer;
 }
+
 void PasswordAdmission::admit(const Caller& caller, const Done& done) {
   if (caller.is_socket) return done(std::nullopt);
   if (!caller.is_private) {
