@@ -52,6 +52,7 @@ th:last-child, td:last-child { padding-right: 0; }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; font-size: .8125rem; white-space: nowrap; }
 tbody th { font-weight: 600; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.short, td.warn, td.bad { white-space: nowrap; } tbody th, td.long { overflow-wrap: anywhere; min-width: 9rem; }
+td.short code { overflow-wrap: normal; }
 td.long { min-width: 15rem; }
 code { font: .8125rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 form { display: flex; flex-wrap: wrap; gap: .625rem; align-items: end; margin: 0; }

@@ -289,7 +289,7 @@ void failures(Html& html, const PageFacts& facts) {
       html.raw("</td><td class=\"long\"><code>").text(each.reason).raw("</code>");
       if (!each.meaning.empty()) html.raw(" ").text(each.meaning);
       if (!each.detail.empty()) html.raw(" <span class=\"soft\">").text(each.detail).raw("</span>");
-      html.raw("</td><td><code>").text(each.request_id).raw("</code></td></tr>\n");
+      html.raw("</td><td class=\"short\"><code>").text(each.request_id).raw("</code></td></tr>\n");
     }
     close_table(html);
   }
