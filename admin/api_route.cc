@@ -69,6 +69,13 @@ std::string_view name_of(http::Method method) {
       return "";
   }
 }
+
+// What stands before the separator, or all; `text` keeps what stands behind it.
+std::string_view take_until(std::string_view& text, char separator) {
+  const auto part = text.substr(0, text.find(separator));
+  text.remove_prefix(std::min(part.size() + 1, text.size()));
+  return part;
+}
 }  // namespace
 
 ApiMatch match_route(const std::vector<ApiRoute>& routes, http::Method method, std::string_view path) {
@@ -110,13 +117,10 @@ ApiMatch match_route(const std::vector<ApiRoute>& routes, http::Method method, s
 
 bool parse_query(std::string_view text, std::map<std::string, std::string, std::less<>>& query) {
   while (!text.empty()) {
-    const auto end = std::min(text.find('&'), text.size());
-    const auto part = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (part.empty()) continue;
-    const auto equals = std::min(part.find('='), part.size());
-    auto name = decoded(part.substr(0, equals), true);
-    auto value = decoded(part.substr(std::min(equals + 1, part.size())), true);
+    auto rest = take_until(text, '&');
+    if (rest.empty()) continue;
+    auto name = decoded(take_until(rest, '='), true);
+    auto value = decoded(rest, true);
     if (!name || !value) return false;
     query.insert_or_assign(std::move(*name), std::move(*value));
   }
