@@ -30,7 +30,7 @@ def options_of(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="the tables of bench/README.md")
     parser.add_argument("--quick", action="store_true", help="one short round: to see that all of it works")
     parser.add_argument("--idle", type=int, default=10_000, help="connections of `idle` (10,000)")
-    parser.add_argument("--held", type=int, default=20_000, help="requests of `holds`; a quarter with TLS (20,000)")
+    parser.add_argument("--held", type=int, default=20_000, help="requests of `holds` over HTTP/2; over HTTP/1.1 a quarter (20,000)")
     parser.add_argument("--hosts", type=int, default=100_000, help="of `hosts`, for Hybridge (100,000)")
     parser.add_argument("--peer-hosts", type=int, default=2_000, help="of `hosts`, for nginx and HAProxy (2,000)")
     parser.add_argument("--changes", type=int, default=10, help="of `change`, at each number of hosts (10; nginx half of it)")
