@@ -21,6 +21,7 @@
 #include "proxy/http/forwarded.h"
 #include "proxy/onward.h"
 #include "proxy/replay_buffer.h"
+#include "proxy/upstream/lease.h"
 #include "routing/snapshot.h"
 
 namespace hybridge {
@@ -93,6 +94,7 @@ class Exchange {
   std::chrono::seconds retry_after{};  // what it is told if it must come again
   ExchangeRecord::Timings timings;
   ReplayBuffer replay;  // its body, while it may have to be sent again
+  Lease tunnel_to;      // after a 101: the server's connection, which is a tunnel's from then on
   // Whether it may, once more, after its site stopped it: the first time, and whenever it has waited since.
   bool may_go_again();
 

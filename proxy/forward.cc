@@ -9,7 +9,6 @@
 #include "proxy/http/normal_path.h"
 #include "proxy/http/websocket.h"
 #include "proxy/stopped_request.h"
-#include "proxy/tunnel.h"
 #include "proxy/unforeseen.h"
 #include "proxy/upstream/lease.h"
 #include "proxy/upstream/server.h"
@@ -55,11 +54,11 @@ class Departure final : public Stream::GoneListener, public GateEntry::Interrupt
   }
 
   void cut(const Error& error) override {
-    if (connection_ && !connection_->is_tunnel()) connection_->abort(error);
+    if (connection_) connection_->abort(error);
   }
 
   bool outlives_client(const UpstreamConnection& connection) const {
-    return !http::is_safe(stream_.request().method) && connection.is_request_finished() && !connection.is_tunnel();
+    return !http::is_safe(stream_.request().method) && connection.is_request_finished();
   }
 
  private:
@@ -236,14 +235,21 @@ Task<Result<void>> settle_503(Exchange& exchange, UpstreamConnection& upstream, 
   co_return outcome;
 }
 
-Task<Result<void>> switch_protocols(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head) {
+Result<void> switch_protocols(Exchange& exchange, UpstreamConnection& upstream, const http::ResponseHead& head) {
+  const auto& request = exchange.request();
+  if (!is_offered(request, head)) {
+    return make_error(Reason::kUpstreamMalformed, "a 101 to a protocol that was not offered");
+  }
+  // The client of an HTTP/1.1 handshake looks for itself; here the key was ours (RFC 8441).
+  if (request.version == http::Version::kHttp2 && !http::is_websocket_accepted(request, head)) {
+    return make_error(Reason::kUpstreamMalformed, "the server's Sec-WebSocket-Accept does not fit the key");
+  }
   exchange.stream.write_head(rewrite(exchange, head));
   exchange.worker.counters().request_upgraded();
   exchange.leave();
   exchange.gate_entry.became_tunnel();
-  const auto ended = co_await tunnel(exchange, upstream);
-  exchange.outcome = ended == Reason::kOk ? Reason::kUpgraded : ended;
-  co_return Result<void>{};
+  upstream.start_tunnel();
+  return {};
 }
 
 Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, Departure& departure, TimePoint sent) {
@@ -253,18 +259,7 @@ Task<Result<void>> receive(Exchange& exchange, UpstreamConnection& upstream, Dep
     const auto next = co_await upstream.read_head();
     if (!next) co_return next.error();
     head = *next;
-    if (head->status == 101) {
-      if (!is_offered(exchange.request(), *head)) {
-        co_return make_error(Reason::kUpstreamMalformed, "a 101 to a protocol that was not offered");
-      }
-      // The client of an HTTP/1.1 handshake looks for itself; here the key was ours (RFC 8441).
-      const auto& request = exchange.request();
-      if (request.version == http::Version::kHttp2 && !http::is_websocket_accepted(request, *head)) {
-        co_return make_error(Reason::kUpstreamMalformed, "the server's Sec-WebSocket-Accept does not fit the key");
-      }
-      auto outcome = co_await switch_protocols(exchange, upstream, *head);
-      co_return outcome;
-    }
+    if (head->status == 101) co_return switch_protocols(exchange, upstream, *head);
     if (head->is_informational()) {
       http::ResponseHead plain;
       plain.status = head->status;
@@ -359,6 +354,7 @@ Task<Result<void>> forward(Exchange& exchange) {
     exchange.endpoint.assign(endpoint.data(), endpoint.size());
     if (exchange.stream.is_gone()) co_return make_error(Reason::kClientGone, "the client left");
     auto outcome = co_await attempt(exchange, **lease, departure);
+    if ((*lease)->is_tunnel()) exchange.tunnel_to = std::move(*lease);
     if (outcome || !may_repeat(exchange, **lease, outcome.error())) co_return outcome;
     ++exchange.retries;
     request.fresh_only = true;

@@ -8,7 +8,8 @@
 
 namespace hybridge {
 
-// The route leads to an active site. An error: nothing of an answer was sent, unless stream.is_head_sent().
+// The route leads to an active site. An error: nothing of an answer was sent, unless stream.is_head_sent(). After a 101
+// exchange.tunnel_to is the connection that it came by: what follows is no request's any more.
 Task<Result<void>> forward(Exchange& exchange);
 
 }  // namespace hybridge

@@ -42,6 +42,7 @@ GateEntry::~GateEntry() {
 void GateEntry::became_tunnel() {
   is_tunnel_ = true;
   is_recalled_ = false;
+  end_passages(HoldPool::Passage::kGood);  // the server took it: how its tunnel ends says nothing of that
   for (auto& count : counts_) {
     if (!count.gate) continue;
     count.gate->number(count.kind).add(-1);

@@ -53,7 +53,7 @@ class GateEntry : public boost::intrusive::list_base_hook<boost::intrusive::link
   void set_interruptible(Interruptible* interruptible) { interruptible_ = interruptible; }
 
   void sent() { is_sent_ = true; }  // bytes of it may have reached the server: it cannot be recalled
-  void became_tunnel();             // is no request any more: nobody waits for its end
+  void became_tunnel();             // is no request any more: nobody waits for its end, and leave() is not for it
   // Its site is held, so that what has not been sent (again) goes back to the gate, with kRecalled.
   bool is_recalled() const { return is_recalled_; }
 

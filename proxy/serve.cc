@@ -9,6 +9,7 @@
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
 #include "proxy/own_host.h"
+#include "proxy/tunnel.h"
 #include "proxy/unforeseen.h"
 #include "proxy/worker.h"
 
@@ -78,7 +79,7 @@ Task<Result<void>> run(Exchange& exchange) {
     if (auto decided = decide(exchange); !decided) co_return decided;
     if (exchange.worker.gates().admit(exchange.gate_entry)) {
       auto outcome = co_await forward(exchange);
-      if (!exchange.gate_entry.leave(outcome)) co_return outcome;
+      if (exchange.tunnel_to || !exchange.gate_entry.leave(outcome)) co_return outcome;
     } else {
       auto passed = co_await wait_at_gate(exchange);
       if (!passed) co_return passed;
@@ -217,6 +218,8 @@ Task<void> serve(Worker& worker, Stream& stream, const Entrance& entrance) {
   Result<void> outcome;
   try {
     outcome = co_await run(exchange);
+    // It may last for days: what was for the request alone is gone by now.
+    if (exchange.tunnel_to) exchange.outcome = co_await tunnel(exchange, std::move(exchange.tunnel_to));
   } catch (const std::exception& thrown) {
     outcome = unforeseen(thrown);
   }

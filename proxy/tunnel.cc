@@ -27,7 +27,6 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener, private
         is_websocket_(http::equal_ignoring_case(exchange.request().upgrade, "websocket")) {}
 
   Task<Reason> run() {
-    upstream_.start_tunnel();
     exchange_.stream.set_gone_listener(this);
     exchange_.gate_entry.set_interruptible(this);
     moved();
@@ -160,10 +159,10 @@ class Tunnel final : private Timer::Owner, private Stream::GoneListener, private
 };
 }  // namespace
 
-Task<Reason> tunnel(Exchange& exchange, UpstreamConnection& upstream) {
-  Tunnel both{exchange, upstream};
+Task<Reason> tunnel(Exchange& exchange, Lease upstream) {
+  Tunnel both{exchange, *upstream};
   const auto ended = co_await both.run();
-  co_return ended;
+  co_return ended == Reason::kOk ? Reason::kUpgraded : ended;
 }
 
 }  // namespace hybridge

@@ -5,11 +5,11 @@
 #include "base/error.h"
 #include "base/task.h"
 #include "proxy/exchange.h"
-#include "proxy/upstream/connection.h"
+#include "proxy/upstream/lease.h"
 
 namespace hybridge {
 
-// kOk inside: both sides ended. kTunnelIdle, kClientGone, kUpstreamClosed otherwise; both connections are over.
-Task<Reason> tunnel(Exchange& exchange, UpstreamConnection& upstream);
+// kUpgraded: both sides ended. kTunnelIdle, kClientGone, kUpstreamClosed otherwise; both connections are over.
+Task<Reason> tunnel(Exchange& exchange, Lease upstream);
 
 }  // namespace hybridge
