@@ -59,7 +59,7 @@ bool is_of_heads_alone(const Header& field) {
          std::any_of(kBeginningsNotInTrailers.begin(), kBeginningsNotInTrailers.end(), is_beginning);
 }
 
-// Does a Connection field name more than the usual options, which no field is called after?
+// Does a Connection field name more than the usual options, after which no field is called that would pass?
 template <class Head>
 bool names_fields(const Head& head) {
   if (!head.headers.has(kConnection)) return false;
@@ -68,7 +68,7 @@ bool names_fields(const Head& head) {
     if (header.id != kConnection) continue;
     for_each_member(header.value, [&](std::string_view option) {
       names = names || !(equal_ignoring_case(option, "keep-alive") || equal_ignoring_case(option, "close") ||
-                         equal_ignoring_case(option, "upgrade"));
+                         equal_ignoring_case(option, "upgrade") || equal_ignoring_case(option, "te"));
     });
   }
   return names;
@@ -79,6 +79,10 @@ bool is_named_by_connection(const Headers& headers, std::string_view name) {
     if (header.id == kConnection && list_contains(header.value, name)) return true;
   }
   return false;
+}
+
+bool asks_for_trailers(const Header& field) {
+  return field.id == kTe && list_contains(field.value, "trailers");
 }
 
 bool is_extra(std::span<const ExtraHeader> extra, std::string_view name) {
@@ -155,8 +159,17 @@ void append_upstream_request(std::string& out, const RequestHead& head, const Fo
   put_own(appender, head, forwarding);
   for (const auto& header : forwarding.extra) appender.put_field(header.name, header.value);
   const RequestFilter filter(head, forwarding.extra);
+  bool takes_trailers = false;
   for (const auto& header : head.headers) {
-    if (filter.passes(header)) appender.put_field(header.name, header.value);
+    if (filter.passes(header)) {
+      appender.put_field(header.name, header.value);
+    } else {
+      takes_trailers = takes_trailers || asks_for_trailers(header);
+    }
+  }
+  // RFC 9110 10.1.4: it is said for one connection at a time, so with an option of Connection, which upgrades have.
+  if (takes_trailers && head.upgrade.empty() && head.version != Version::kHttp10) {
+    appender.put("Connection: TE\r\nTE: trailers\r\n");
   }
   appender.put("\r\n");
 }
@@ -200,8 +213,7 @@ void apply_response_rules(ResponseHead& head, const ResponseRules& rules, std::s
 
 bool takes_trailers(const RequestHead& request) {
   if (request.version != Version::kHttp11) return request.version == Version::kHttp2;
-  return std::any_of(request.headers.begin(), request.headers.end(),
-                     [](const Header& header) { return header.id == kTe && list_contains(header.value, "trailers"); });
+  return std::any_of(request.headers.begin(), request.headers.end(), asks_for_trailers);
 }
 
 void apply_trailer_rules(Headers& trailers, const ResponseHead& head, std::span<const ExtraHeader> extra) {

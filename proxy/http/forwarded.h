@@ -30,7 +30,8 @@ struct Forwarding {
 
 // The request as the upstream shall see it: HTTP/1.1, hop-by-hop fields and those a client may not set dropped
 // (what Connection names is dropped too, but never what we add or Host), our own added. The framing is that of
-// `head`: Content-Length or chunked. An upgrade is passed with Connection: upgrade.
+// `head`: Content-Length or chunked. An upgrade is passed with Connection: upgrade. A client that says `TE: trailers`
+// has it said for it, since trailers go on to it: some servers send theirs to nobody else.
 void append_upstream_request(std::string& out, const RequestHead& head, const Forwarding& forwarding);
 
 // What the client is told beside the upstream's own.

@@ -41,7 +41,8 @@ TEST(Forward, SendsTheRequestExactlySo) {
   auto server = pair.upstream.accept();
   EXPECT_EQ(with_marks(server.receive_until("\r\n\r\n")),
             "GET //a/%61ssets?q=%41&r= HTTP/1.1\r\n" + std::string(kOwn) +
-                "User-Agent: tests\r\nX-Frappe-CSRF-Token: token\r\nCookie: sid=1; x=2\r\nX-Empty: \r\n\r\n");
+                "User-Agent: tests\r\nX-Frappe-CSRF-Token: token\r\nCookie: sid=1; x=2\r\nX-Empty: \r\n" +
+                "Connection: TE\r\nTE: trailers\r\n\r\n");
   server.send(ok("x"));
   EXPECT_EQ(client.response().body, "x");
 }
@@ -153,7 +154,7 @@ TEST(Forward, PassesTheTrailersOfAnAnswerToWhoSaysThatItTakesThem) {
   const auto answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
   client.send(get("/", "TE: trailers\r\nConnection: TE\r\n"));
   auto server = pair.upstream.accept();
-  server.receive_until("\r\n\r\n");
+  EXPECT_TRUE(server.receive_until("\r\n\r\n").ends_with("\r\nConnection: TE\r\nTE: trailers\r\n\r\n"));
   server.send(std::string(answer) + "1\r\nx\r\n0\r\nX-Sum: 1\r\nContent-Length: 5\r\nX-Time: 2\r\n\r\n");
   EXPECT_NE(client.receive_until("\r\n\r\n").find("\r\nTransfer-Encoding: chunked\r\n"), std::string::npos);
   EXPECT_EQ(client.receive_until("\r\n\r\n"), "1\r\nx\r\n0\r\nX-Sum: 1\r\nX-Time: 2\r\n\r\n");

@@ -39,10 +39,14 @@ inline void check_forwarded(const RequestHead& head) {
   demand(again.headers.value(HeaderId::kXRealIp) == "203.0.113.9" && again.headers.count(HeaderId::kXRealIp) == 1 &&
              again.headers.count(HeaderId::kXForwardedFor) == 1 && again.headers.count(HeaderId::kXRequestId) == 1,
          "the client's address is ours");
-  demand(!again.headers.has(HeaderId::kTe) && !again.headers.has(HeaderId::kProxyOther) &&
-             !again.headers.has(HeaderId::kForwarded) && !again.headers.has(HeaderId::kXFrappeSiteName),
+  demand(!again.headers.has(HeaderId::kProxyOther) && !again.headers.has(HeaderId::kForwarded) &&
+             !again.headers.has(HeaderId::kXFrappeSiteName),
          "hop-by-hop fields end here");
-  demand(again.headers.has(HeaderId::kConnection) == !head.upgrade.empty(), "Connection is for upgrades only");
+  const auto te = again.headers.value(HeaderId::kTe);
+  demand(te.empty() || (te == "trailers" && takes_trailers(head) && again.headers.count(HeaderId::kTe) == 1),
+         "of TE only trailers pass, for who takes them");
+  demand(again.headers.value(HeaderId::kConnection) == (te.empty() ? head.upgrade.empty() ? "" : "upgrade" : "TE"),
+         "Connection is for upgrades and TE only");
   demand_agreement(test::disagreement(again, out));
 }
 

@@ -63,10 +63,24 @@ TEST(Forwarded, DropsWhatAClientMayNotSayOfItself) {
 }
 
 TEST(Forwarded, DropsWhatBelongsToTheConnection) {
-  for (const std::string field : {"Connection: close", "Connection: keep-alive", "Keep-Alive: timeout=5",
-                                  "TE: trailers", "TE: gzip", "Trailer: X", "Upgrade: websocket"}) {
+  for (const std::string field : {"Connection: close", "Connection: keep-alive", "Keep-Alive: timeout=5", "TE: gzip",
+                                  "TE: trailers2", "Trailer: X", "Upgrade: websocket"}) {
     EXPECT_EQ(forwarded(field + "\r\nX-A: b\r\n"), "X-A: b\r\n") << field;
   }
+}
+
+TEST(Forwarded, SaysThatTrailersAreTakenForWhoeverTakesThem) {
+  const std::string said = "X-A: b\r\nConnection: TE\r\nTE: trailers\r\n";
+  EXPECT_EQ(forwarded("TE: trailers\r\nConnection: TE\r\nX-A: b\r\n"), said);
+  EXPECT_EQ(forwarded("te: gzip;q=0.5, Trailers\r\nConnection: keep-alive, te\r\nX-A: b\r\n"), said);
+  EXPECT_EQ(forwarded("TE: deflate\r\nX-A: b\r\nTE: trailers\r\n"), said);
+  EXPECT_EQ(forwarded("Connection: upgrade, TE\r\nUpgrade: websocket\r\nTE: trailers\r\n"),
+            "Connection: upgrade\r\nUpgrade: websocket\r\n");
+  RequestHead old;
+  ASSERT_EQ(test::parse(old, "GET / HTTP/1.0\r\nHost: b\r\nTE: trailers\r\n\r\n"), Reason::kOk);
+  std::string out;
+  append_upstream_request(out, old, kForwarding);
+  EXPECT_EQ(out.find("TE: trailers"), std::string::npos);
 }
 
 TEST(Forwarded, PassesTheRest) {
