@@ -29,7 +29,8 @@ class Http2Budget {
   static constexpr std::int32_t kCrumb = 1;        // a small DATA frame where large ones are meant
   static constexpr std::int32_t kContinuation = 10;
   static constexpr std::int32_t kLargeBlock = 50;  // each header_bytes that a block decodes to beyond the limit
-  static constexpr std::int32_t kSignal = 1;       // WINDOW_UPDATE, PRIORITY, PRIORITY_UPDATE, unknown frames
+  static constexpr std::int32_t kSignal = 1;       // WINDOW_UPDATE, priorities, unknown frames, resets of ended streams
+  static constexpr std::size_t kIgnoredBytes = 4096;  // cost a point: of bodies of ended streams
   // What earns.
   static constexpr std::int32_t kAnswered = 20;  // an exchange that came to its end
   static constexpr std::int32_t kDataFrame = 2;  // of an answer, a full one: a client may open two windows for each

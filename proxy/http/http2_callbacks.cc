@@ -36,11 +36,16 @@ struct Http2Callbacks {
   // Every frame, also those that nghttp2 answers or passes over by itself.
   static int begin_frame(nghttp2_session* session, const nghttp2_frame_hd* frame, void* user) {
     auto& self = of(user);
+    self.was_told_ = true;
     using Budget = Http2Budget;
     switch (frame->type) {
       case NGHTTP2_DATA:
-      case NGHTTP2_RST_STREAM:
-        break;  // judged by what they bring
+        break;                  // judged by what they bring
+      case NGHTTP2_RST_STREAM:  // the same; but the stream may have ended
+        if (!nghttp2_session_find_stream(session, frame->stream_id)) {
+          self.spend(Budget::kSignal, Reason::kHttp2Frames, kOfEnded);
+        }
+        break;
       case NGHTTP2_HEADERS:
         check_stream(self, session, frame->stream_id);
         break;
@@ -200,6 +205,7 @@ struct Http2Callbacks {
   static int data_chunk(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
                         std::size_t size, void* user) {
     auto& self = of(user);
+    self.was_told_ = true;
     auto* stream = stream_of(session, id);
     if (!stream || stream->is_broken_) {
       nghttp2_session_consume_connection(session, size);

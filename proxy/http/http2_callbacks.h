@@ -8,6 +8,8 @@
 
 namespace hybridge::http {
 
+inline constexpr std::string_view kOfEnded = "frames of streams that have ended";
+
 const nghttp2_session_callbacks* http2_callbacks();
 const nghttp2_option* http2_options();
 

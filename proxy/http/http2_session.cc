@@ -67,7 +67,9 @@ Http2Session::~Http2Session() = default;
 Result<void> Http2Session::receive(Bytes input, TimePoint now) {
   now_ = now;
   if (violation_) return *violation_;
+  was_told_ = false;
   const auto taken = nghttp2_session_mem_recv(session_.get(), input.data(), input.size());
+  if (!was_told_ && taken > 0) ignored(input.size());
   if (violation_) return *violation_;
   if (taken >= 0) return {};
   switch (taken) {
@@ -196,6 +198,14 @@ bool Http2Session::may_be_unknown(std::int32_t id) const {
 void Http2Session::spend(std::int32_t points, Reason reason, std::string_view what) {
   if (budget_.spend(points, now_)) return;
   cut(make_error(reason, "too many " + std::string(what) + " for what else the client did"));
+}
+
+// Of DATA for streams that have ended nghttp2 tells nothing. Some of it may have been on its way when they ended.
+void Http2Session::ignored(std::size_t bytes) {
+  ignored_ += bytes;
+  const auto points = ignored_ / Http2Budget::kIgnoredBytes;
+  ignored_ %= Http2Budget::kIgnoredBytes;
+  spend(static_cast<std::int32_t>(points), Reason::kHttp2Frames, kOfEnded);
 }
 
 void Http2Session::terminate(Error error, std::uint32_t code) {

@@ -152,6 +152,7 @@ class Http2Session {
   };
 
   void spend(std::int32_t points, Reason reason, std::string_view what);
+  void ignored(std::size_t bytes);
   void terminate(Error error, std::uint32_t code);
   void malformed(Http2SessionStream& stream, Error error);
   void push(Event event) { events_.push_back(std::move(event)); }
@@ -173,6 +174,8 @@ class Http2Session {
   std::array<std::int32_t, 16> ended_here_{};
   std::uint32_t next_ended_ = 0;
   std::int32_t forgotten_ = 0;  // of these, the highest that has no place any more
+  std::size_t ignored_ = 0;     // bytes that were not charged yet
+  bool was_told_ = false;       // nghttp2 told something of what came last
   bool is_in_block_ = false;
   bool is_greeted_ = false;
   std::unique_ptr<nghttp2_session, SessionFree> session_;

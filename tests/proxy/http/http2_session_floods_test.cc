@@ -116,6 +116,20 @@ TEST(Http2Session, CutsWhoMakesItReset) {  // "MadeYouReset"
   }
 }
 
+TEST(Http2Session, CutsWhoGoesOnAboutAStreamThatHasEnded) {
+  std::string empty;
+  for (int i = 0; i < 100; ++i) empty += h2::data(1, "", false);
+  for (const auto& blow : {h2::rst_stream(1), empty, h2::data(1, std::string(10'000, 'x'), false)}) {
+    World world;
+    world.give(h2::greeting() + h2::headers(1, h2::request(), false) + h2::rst_stream(1));
+    for (int on_their_way = 0; on_their_way < 100; ++on_their_way) world.give(blow);
+    EXPECT_FALSE(world.fault);
+    for (int blows = 0; blows < 10'000 && !world.fault; ++blows) world.give(blow);
+    ASSERT_TRUE(world.fault);
+    EXPECT_EQ(world.fault->reason, Reason::kHttp2Frames);
+  }
+}
+
 TEST(Http2Session, CutsEmptyAndCrumbledData) {
   for (const auto* body : {"", "x"}) {
     World world;
