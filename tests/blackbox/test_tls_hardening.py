@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from harness.addresses import text
+from harness.addresses import free_endpoint, text
 from harness.honest import HonestClient, Meter
+from harness.nginx import Nginx
 from harness.raw_client import RawClient
 from harness.tls_client import client_context
 from harness.waiting import wait_until
@@ -164,29 +165,69 @@ def test_another_host_on_the_same_connection_is_served_over_http_1(edge, origin)
         assert client.get("elsewhere.test").status == 200
 
 
-# Findings of testssl.sh that are intended: of the certificate, which is the tests' own and not the edge's doing.
+# Findings of testssl.sh above LOW that are intended: of the certificate, which is the tests' own and not the edge's
+# doing.
 INTENDED = {
     "cert_chain_of_trust": "its authority is nobody's",
     "cert_expirationStatus": "it is made for this run",
     "cert_notAfter": "the same",
+    "cert_revocation": "its authority revokes nothing: it names neither a list nor a responder",
 }
 WORRIES = {"MEDIUM", "HIGH", "CRITICAL"}
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("testssl") is None, reason="tools/install-packages brings testssl.sh")
-def test_testssl_finds_nothing_above_low(edge, tmp_path):
+def found_by_testssl(endpoint: tuple[str, int], folder, *looks: str) -> list[dict]:
     """By hand: testssl --quiet --ip one --sneaky --jsonfile out.json 127.0.0.1:8443, against tools/run."""
-    out = tmp_path / "testssl.json"
-    address, port = edge.https
+    out = folder / "testssl.json"
+    address, port = endpoint
     argv = ["testssl", "--quiet", "--color", "0", "--warnings", "batch", "--ip", address, "--nodns", "none",
-            "--jsonfile", str(out), "-p", "-s", "-f", "-P", "-S", "-U", f"site.test:{port}"]
+            "--jsonfile", str(out), *looks, f"site.test:{port}"]
     outcome = subprocess.run(argv, capture_output=True, text=True, timeout=1200, check=False)
     assert out.exists(), outcome.stdout[-2000:] + outcome.stderr[-2000:]
     findings = json.loads(out.read_text())
-    assert len(findings) > 60, "it looked"
-    assert any(found["id"] == "TLS1_3" and found["severity"] == "OK" for found in findings)
-    bad = [found for found in findings if found["severity"] in WORRIES and found["id"].split(" ")[0] not in INTENDED]
-    assert not bad, "\n".join(f"{found['severity']} {found['id']}: {found['finding']}" for found in bad)
     fatal = [found for found in findings if found["severity"] == "FATAL"]
     assert not fatal, fatal
+    return findings
+
+
+def worries(findings: list[dict]) -> list[str]:
+    bad = [found for found in findings if found["severity"] in WORRIES and found["id"].split(" ")[0] not in INTENDED]
+    return [f"{found['severity']} {found['id']}: {found['finding']}" for found in bad]
+
+
+def offered(findings: list[dict]) -> set[str]:
+    """Of the protocols; old ones are no more than LOW to it."""
+    return {found["id"] for found in findings if re.match("SSLv|TLS1", found["id"]) and found["finding"].startswith("offered")}
+
+
+needs_testssl = pytest.mark.skipif(shutil.which("testssl") is None, reason="tools/install-packages brings testssl.sh")
+
+
+@pytest.mark.slow
+@needs_testssl
+def test_testssl_finds_nothing_above_low(edge, tmp_path):
+    findings = found_by_testssl(edge.https, tmp_path, "-p", "-s", "-f", "-P", "-S", "-U")
+    assert len(findings) > 60, "it looked"
+    said = {found["id"]: found["finding"] for found in findings}
+    assert offered(findings) == {"TLS1_2", "TLS1_3"}
+    assert (said["ALPN_HTTP2"], said["ALPN"]) == ("h2", "http/1.1")
+    assert not worries(findings), "\n".join(worries(findings))
+
+
+@pytest.mark.slow
+@needs_testssl
+def test_testssl_would_find_old_protocols(authority, tmp_path):
+    """A server that has them, as proof that silence means something."""
+    chain, key = (tmp_path / "chain.pem"), (tmp_path / "key.pem")
+    pair = authority.issue("site.test")
+    chain.write_text(pair.chain)
+    key.write_text(pair.key)
+    endpoint = free_endpoint()
+    old = Nginx(tmp_path / "old", f"""
+      server {{ listen {text(endpoint)} ssl; ssl_certificate {chain}; ssl_certificate_key {key};
+                ssl_protocols TLSv1 TLSv1.1 TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0; }}""")
+    try:
+        old.wait_until_listening(endpoint)
+        assert offered(found_by_testssl(endpoint, tmp_path, "-p")) == {"TLS1", "TLS1_1", "TLS1_2"}
+    finally:
+        old.close()
