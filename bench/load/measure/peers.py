@@ -115,11 +115,13 @@ class Peer:
 
 class Nginx(Peer):
     name = "nginx"
+    workers = 1
     names_hash = 1024
 
     def prepare(self) -> None:
         log = f"{self.log} facts buffer=64k flush=1s" if self.logs else "off"
-        words = self.words() | {"USER": nginx_home(self.directory), "ACCESS_LOG": log, "NAMES_HASH": self.names_hash}
+        words = self.words() | {"USER": nginx_home(self.directory), "ACCESS_LOG": log}
+        words |= {"WORKERS": self.workers, "NAMES_HASH": self.names_hash}
         self.conf = fill(CONF / "peer.nginx.conf.in", self.directory / "nginx.conf", **words)
 
     def argv(self) -> list:
@@ -272,7 +274,7 @@ class HybridgeEpoll(Hybridge):
     io = "epoll"
 
 
-def with_workers(kind: type[Hybridge], count: int) -> type[Hybridge]:
+def with_workers(kind: type[Hybridge] | type[Nginx], count: int) -> type[Peer]:
     """Of so many workers, on any processor."""
 
     class Several(kind):

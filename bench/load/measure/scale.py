@@ -143,7 +143,7 @@ class WorkersScenario:
 
     def run(self, world: World, options, say) -> dict:
         rows, measured = [], {}
-        for kind in (HybridgeRing, HybridgeEpoll):
+        for kind in (HybridgeRing, HybridgeEpoll, Nginx):
             peers = {count: world.fresh(with_workers(kind, count)).start() for count in (1, 2)}
             seen: dict[int, list[dict]] = {count: [] for count in peers}
             for _ in range(options.rounds):
