@@ -140,6 +140,7 @@ Result<void> HoldRegistry::restore() {
 Result<void> HoldRegistry::restore_here() {
   auto loaded = ports_.store.load();
   if (!loaded) return loaded.error();
+  if (auto known = groups_.load(); !known) return known.error();
   for (const auto& why : loaded->damaged) log::error("a stored window cannot be right and is left out: {}", why);
   for (auto& record : loaded->records) {
     Window window;

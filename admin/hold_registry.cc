@@ -32,7 +32,7 @@ std::string named(const HoldScope& scope) {
 }
 }  // namespace
 
-HoldRegistry::HoldRegistry(Ports ports) : ports_(std::move(ports)) {
+HoldRegistry::HoldRegistry(Ports ports) : ports_(std::move(ports)), groups_(ports_.store) {
   if (!ports_.now) ports_.now = unix_milliseconds;
   ports_.workers.set_observer(static_cast<LiveHolds::Observer*>(this));
 }
@@ -156,6 +156,23 @@ void HoldRegistry::rename(std::string site, std::string new_name, std::function<
   });
 }
 
+void HoldRegistry::learn_group(std::string site, std::vector<std::string> others) {
+  post(
+      [this, site = std::move(site), others = std::move(others)]() mutable { groups_.learn(site, std::move(others)); });
+}
+
+// What is known of the site's group, for triggers that do not say.
+void HoldRegistry::add_group(HoldBegin& begin) {
+  const auto kind = begin.claim.kind;
+  if (kind != HoldClaim::Kind::kAgentCall && kind != HoldClaim::Kind::kStatus) return;
+  if (!begin.scope.extra.empty()) return;
+  const auto tip = ports_.tip();
+  for (const auto& name : groups_.of(begin.scope.name)) {
+    // One that is gone, or in a window of its own, keeps no other from being held.
+    if (tip.snapshot->has_site(name) && !window_of_site(name, false)) begin.scope.extra.push_back(name);
+  }
+}
+
 // --- Looking
 
 HoldRegistry::Window* HoldRegistry::find(std::string_view id) {
@@ -201,6 +218,7 @@ void HoldRegistry::begin_here(HoldBegin begin, const Done& done) {
     if (*conflict != '\0') return answer(*known, HoldReply::Kind::kConflict, conflict, done);
     return join(*known, std::move(begin), HoldReply::Kind::kRenewed, done);
   }
+  add_group(begin);
   if (auto why = refusal(begin.scope); !why.empty()) {
     return done(without_window(HoldReply::Kind::kNotFound, std::move(why)));
   }
@@ -235,6 +253,8 @@ void HoldRegistry::begin_new(HoldBegin begin, const Done& done) {
     if (const auto site = tip.snapshot->site(name)) record.servers.emplace_back(name, site->server);
   }
   if (begin.dry_run) return done(reply_of(window, HoldReply::Kind::kBegun, "dry run: nothing was begun"));
+  const bool tells_group = record.trigger == HoldClaim::Kind::kExplicit && !record.scope.extra.empty();
+  if (tells_group) groups_.learn(record.scope.name, record.scope.extra);
 
   const auto id = record.id;
   auto& kept = windows_.insert_or_assign(id, std::move(window)).first->second;

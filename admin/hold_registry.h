@@ -20,6 +20,7 @@
 #include "admin/hold_record.h"
 #include "admin/hold_store.h"
 #include "admin/publisher.h"
+#include "admin/site_groups.h"
 #include "proxy/counters.h"
 #include "proxy/hold_figures.h"
 #include "proxy/live_holds.h"
@@ -131,6 +132,8 @@ class HoldRegistry final : private LiveHolds::Observer {
   void end_claims(std::string site, HoldClaim claim, HoldResult result, std::string who, Done done);
   void renew(std::string site, HoldClaim claim);  // its lease begins anew
   void rename(std::string site, std::string new_name, std::function<void()> done);
+  // Which other sites are the same to the users of this one: held with it by triggers that do not say.
+  void learn_group(std::string site, std::vector<std::string> others);
 
   void find(std::string id, Done done);
   void list(bool with_ended, std::function<void(std::vector<HoldReply>)> done);
@@ -179,6 +182,7 @@ class HoldRegistry final : private LiveHolds::Observer {
   Window* window_of(std::string_view id);  // by its id, or that of an explicit claim
   Window* window_of_site(std::string_view name, bool is_server);
   std::string refusal(const HoldScope& scope) const;
+  void add_group(HoldBegin& begin);
 
   bool store(Window& window, const std::string& who, const std::string& action, HoldState before);
   void store_again();
@@ -197,6 +201,7 @@ class HoldRegistry final : private LiveHolds::Observer {
   Ports ports_;
   std::vector<Listener*> listeners_;
   Windows windows_;  // by id; ended ones for a while
+  SiteGroups groups_;
   bool owes_store_ = false;
   bool is_paused_ = false;
   std::vector<std::function<void()>> paused_;

@@ -1,5 +1,6 @@
 #include "admin/hold_store.h"
 
+#include <sstream>
 #include <utility>
 
 #include "admin/schema.h"
@@ -21,14 +22,15 @@ Result<std::unique_ptr<HoldStore>> HoldStore::open(const std::string& state_dir)
     into = std::move(*statement);
     return {};
   };
-  if (auto made = prepare(store->put_, "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)"); !made) return made.error();
-  if (auto made =
-          prepare(store->put_audit_, "INSERT INTO audit (at, revision, who, action, detail) VALUES (?, ?, ?, ?, ?)");
-      !made) {
-    return made.error();
-  }
-  if (auto made = prepare(store->forget_, "DELETE FROM holds WHERE ended > 0 AND ended < ?"); !made) {
-    return made.error();
+  const std::pair<Statement*, const char*> statements[] = {
+      {&store->put_, "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)"},
+      {&store->put_audit_, "INSERT INTO audit (at, revision, who, action, detail) VALUES (?, ?, ?, ?, ?)"},
+      {&store->forget_, "DELETE FROM holds WHERE ended > 0 AND ended < ?"},
+      {&store->put_group_, "INSERT OR REPLACE INTO site_groups VALUES (?, ?)"},
+      {&store->delete_group_, "DELETE FROM site_groups WHERE site = ?"},
+  };
+  for (const auto& [statement, sql] : statements) {
+    if (auto made = prepare(*statement, sql); !made) return made.error();
   }
   return store;
 }
@@ -92,6 +94,27 @@ Result<void> HoldStore::put(std::span<const HoldRecord> records, std::span<const
 
 Result<void> HoldStore::forget_ended_before(std::int64_t unix_milliseconds) {
   return forget_.bind(1, unix_milliseconds).run();
+}
+
+Result<HoldStore::Groups> HoldStore::load_groups() {
+  auto rows = database_->prepare("SELECT site, others FROM site_groups");
+  if (!rows) return rows.error();
+  Groups groups;
+  for (;;) {
+    const auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) return groups;
+    auto& others = groups[std::string(rows->text(0))];
+    std::istringstream lines{std::string(rows->text(1))};
+    for (std::string line; std::getline(lines, line);) others.push_back(line);
+  }
+}
+
+Result<void> HoldStore::put_group(const std::string& site, const std::vector<std::string>& others) {
+  if (others.empty()) return delete_group_.bind(1, site).run();
+  std::string lines;
+  for (const auto& name : others) lines += name + '\n';
+  return put_group_.bind(1, site).bind(2, lines).run();
 }
 
 }  // namespace hybridge

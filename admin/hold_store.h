@@ -6,6 +6,7 @@
 // One thread: the registry's.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,6 +35,11 @@ class HoldStore {
   static Result<std::vector<HoldRecord>> read_live(const std::string& state_dir);
   Result<void> forget_ended_before(std::int64_t unix_milliseconds);
 
+  // Sites that are the same to their users, by the one that the others belong to. None: that is forgotten.
+  using Groups = std::map<std::string, std::vector<std::string>, std::less<>>;
+  Result<Groups> load_groups();
+  Result<void> put_group(const std::string& site, const std::vector<std::string>& others);
+
   Database& database() { return *database_; }
 
  private:
@@ -43,6 +49,8 @@ class HoldStore {
   Statement put_;
   Statement put_audit_;
   Statement forget_;
+  Statement put_group_;
+  Statement delete_group_;
 };
 
 }  // namespace hybridge

@@ -53,8 +53,13 @@ constexpr const char* kVersion4 = R"(
     WITHOUT ROWID;
 )";
 
+// Sites that are the same to their users: those of `others`, a line each, as the control plane said it last.
+constexpr const char* kVersion5 = R"(
+  CREATE TABLE site_groups (site TEXT PRIMARY KEY, others TEXT NOT NULL) WITHOUT ROWID;
+)";
+
 // Each makes its version of the one before. What was released is never edited: a step is added.
-constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4};
+constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 Result<std::int64_t> version_of(Database& database) {
   const auto application = database.number("PRAGMA application_id");

@@ -128,7 +128,7 @@ Result<void> Store::prepare() {
   }
   if (auto made = prepare_schema(*database_); !made) return made;
   // The certificates are too many to be read at each start; a damaged one is found when it is loaded.
-  for (const char* table : {"meta", "servers", "sites", "hosts", "rules", "tokens", "holds"}) {
+  for (const char* table : {"meta", "servers", "sites", "hosts", "rules", "tokens", "holds", "site_groups"}) {
     const auto sound = database_->text(std::string("PRAGMA quick_check('") + table + "')");
     if (!sound) return sound.error();
     if (*sound != "ok") {

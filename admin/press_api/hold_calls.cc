@@ -41,6 +41,12 @@ HoldScope scope_of(JobCall& call) {
   return scope;
 }
 
+// The sites that are one for their users: told in many calls, for those that come by other ways.
+void learn_group(HoldRegistry& holds, const JobCall& call, const HoldScope& scope) {
+  const auto* object = call.body().if_object();
+  if (object && object->contains("extra_domains")) holds.learn_group(scope.name, scope.extra);
+}
+
 std::string id_of(JobCall& call) {
   auto id = call.text("hold_id");
   if (!id.empty() && !is_hold_id(id)) {
@@ -110,9 +116,11 @@ void finish(JobRunner& runner, const ApiRequest& request, const std::string& nam
 
 void hold(JobRunner& runner, HoldRegistry& holds, const ApiRequest& request, Answered answered) {
   HoldBegin begin;
-  if (auto refusal = read_call(request, PressApi::kBodyBytes, [&](JobCall& call) { begin = read_hold(call); })) {
-    return answered(std::move(*refusal));
-  }
+  auto refusal = read_call(request, PressApi::kBodyBytes, [&](JobCall& call) {
+    begin = read_hold(call);
+    if (call.faults.empty()) learn_group(holds, call, begin.scope);
+  });
+  if (refusal) return answered(std::move(*refusal));
   begin.who = request.who;
   holds.begin(std::move(begin), [&runner, &holds, request, answered = std::move(answered)](const HoldReply& reply) {
     if (is_refusal(reply)) return finish(runner, request, "Hold Site", reply, answered);
@@ -177,6 +185,7 @@ void run_status_call(HoldRegistry& holds, const ApiRequest& request, RunCall run
   auto refusal = read_call(request, PressApi::kBodyBytes, [&](JobCall& call) {
     status = call.text("status");
     begin.scope = scope_of(call);
+    if (call.faults.empty()) learn_group(holds, call, begin.scope);
   });
   if (refusal) return answered(std::move(*refusal));
   const auto site = begin.scope.name;

@@ -7,6 +7,7 @@ inline constexpr const char* kBackToVersion1 =
     "DROP TABLE rules; DROP TABLE jobs; DROP TABLE secrets;"  // 2
     "DROP TABLE receipts; DROP INDEX audit_by_revision;"      // 3
     "DROP TABLE holds;"                                       // 4
+    "DROP TABLE site_groups;"                                 // 5
     "PRAGMA user_version = 1";
 
 }  // namespace hybridge::test

@@ -91,3 +91,17 @@ def test_a_rename_takes_the_window_along(press):
         assert press.origin.saw_nothing()
         press.succeed("POST", path_of(press, "release"), {"hold_id": "0a1b2c3d4e"})
         assert client.response().body == b"served"
+
+
+def test_the_group_of_a_site_is_held_with_it(press):
+    """Other calls say which sites are one for their users; the one that holds need not."""
+    press.succeed("POST", f"proxy/upstreams/{press.upstream}/sites", {"name": "shop.test"})
+    status = path_of(press, "status")
+    press.succeed("POST", status, {"status": "activated", "extra_domains": ["shop.test"], "skip_reload": True})
+    press.edge.kill_and_start_again()
+    press.succeed("POST", status, {"status": "hold"})
+    with press.edge.plain_client() as client:
+        client.request("shop.test", "/cart")
+        wait_until_held(press, 1)
+        press.succeed("POST", status, {"status": "activated"})
+        assert client.response().body == b"served"
