@@ -229,8 +229,13 @@ void Daemon::on_published(std::uint64_t revision, Duration took) {
                       std::chrono::duration_cast<std::chrono::microseconds>(took).count());
 }
 
+void Daemon::on_planned(const StoreWrite& write, const Snapshot& before) {
+  if (holds_) holds_->plan_to_write(write.changes, before);
+}
+
 void Daemon::on_written(const StoreWrite& write, bool live) {
   quarantine_.heal(write);
+  if (holds_) holds_->has_written(write.changes);
   tell(*events_, write.audit, live);
 }
 

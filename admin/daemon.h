@@ -107,6 +107,7 @@ class Daemon final : private Publisher::Observer,
   std::shared_ptr<const Config> config() const;  // any thread
   std::vector<Metrics::Expiry> expiring(std::size_t most) const;
   void on_published(std::uint64_t revision, Duration took) override;
+  void on_planned(const StoreWrite& write, const Snapshot& before) override;
   void on_written(const StoreWrite& write, bool live) override;
   void on_store_failed(const Error& error) override;
   void on_hold_changed(const HoldRecord& record, const std::string& action) override;

@@ -206,6 +206,7 @@ void HoldRegistry::start() {
     for (auto& [id, window] : windows_) {
       if (window.record.is_live()) schedule(window);
     }
+    look_at_table();
     static_cast<void>(ports_.store.forget_ended_before(now() - kKeptEnded));
   });
 }

@@ -63,6 +63,14 @@ std::vector<std::string> HoldScope::names() const {
   return all;
 }
 
+bool HoldScope::covers(const HoldScope& other) const {
+  const auto ours = names();
+  const auto theirs = other.names();
+  return is_server == other.is_server && std::all_of(theirs.begin(), theirs.end(), [&](const auto& each) {
+           return std::find(ours.begin(), ours.end(), each) != ours.end();
+         });
+}
+
 bool HoldRecord::has_claim(HoldClaim::Kind kind) const {
   return std::any_of(claims.begin(), claims.end(), [&](const auto& each) { return each.kind == kind; });
 }

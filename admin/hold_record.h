@@ -40,6 +40,7 @@ struct HoldScope {
   std::vector<std::string> extra;  // of a site: other sites of the table that are the same for their users
 
   std::vector<std::string> names() const;
+  bool covers(const HoldScope& other) const;
   friend bool operator==(const HoldScope&, const HoldScope&) = default;
 };
 

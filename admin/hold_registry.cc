@@ -138,41 +138,6 @@ void HoldRegistry::renew(std::string site, HoldClaim claim) {
   });
 }
 
-void HoldRegistry::rename(std::string site, std::string new_name, std::function<void()> done) {
-  post([this, site = std::move(site), new_name = std::move(new_name), done = std::move(done)] {
-    auto* const window = window_of_site(site, false);
-    if (!window || site == new_name) return done();
-    auto& record = window->record;
-    // The old name stays, too: requests by it are held until the table knows it no more.
-    std::erase(record.scope.extra, new_name);
-    if (record.scope.name == site) record.scope.name = new_name;
-    record.scope.extra.push_back(record.scope.name == new_name ? site : new_name);
-    for (auto& [name, server] : record.servers) {
-      if (name == site) name = new_name;
-    }
-    ++record.epoch;
-    store(*window, record.who, "rename", record.state);
-    publish(*window, done);
-  });
-}
-
-void HoldRegistry::learn_group(std::string site, std::vector<std::string> others) {
-  post(
-      [this, site = std::move(site), others = std::move(others)]() mutable { groups_.learn(site, std::move(others)); });
-}
-
-// What is known of the site's group, for triggers that do not say.
-void HoldRegistry::add_group(HoldBegin& begin) {
-  const auto kind = begin.claim.kind;
-  if (kind != HoldClaim::Kind::kAgentCall && kind != HoldClaim::Kind::kStatus) return;
-  if (!begin.scope.extra.empty()) return;
-  const auto tip = ports_.tip();
-  for (const auto& name : groups_.of(begin.scope.name)) {
-    // One that is gone, or in a window of its own, keeps no other from being held.
-    if (tip.snapshot->has_site(name) && !window_of_site(name, false)) begin.scope.extra.push_back(name);
-  }
-}
-
 // --- Looking
 
 HoldRegistry::Window* HoldRegistry::find(std::string_view id) {
@@ -212,9 +177,9 @@ std::string HoldRegistry::refusal(const HoldScope& scope) const {
 
 void HoldRegistry::begin_here(HoldBegin begin, const Done& done) {
   if (auto* const known = begin.id.empty() ? nullptr : window_of(begin.id)) {
-    const auto conflict = !known->record.is_live()             ? "the window has ended: begin another, with another id"
-                          : known->record.scope != begin.scope ? "the window of that id is of another scope"
-                                                               : "";
+    const auto conflict = !known->record.is_live() ? "the window has ended: begin another, with another id"
+                          : !known->record.scope.covers(begin.scope) ? "the window of that id is of another scope"
+                                                                     : "";
     if (*conflict != '\0') return answer(*known, HoldReply::Kind::kConflict, conflict, done);
     return join(*known, std::move(begin), HoldReply::Kind::kRenewed, done);
   }

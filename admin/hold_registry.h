@@ -131,9 +131,13 @@ class HoldRegistry final : private LiveHolds::Observer {
   // By trigger and site: one claim ends, and the window with the last one.
   void end_claims(std::string site, HoldClaim claim, HoldResult result, std::string who, Done done);
   void renew(std::string site, HoldClaim claim);  // its lease begins anew
-  void rename(std::string site, std::string new_name, std::function<void()> done);
   // Which other sites are the same to the users of this one: held with it by triggers that do not say.
   void learn_group(std::string site, std::vector<std::string> others);
+
+  // Of the table, on the Publisher's thread. The first returns when the workers have been told what it means for
+  // windows: behind that they are handed the new table, and behind that comes the second.
+  void plan_to_write(const std::vector<Change>& changes, const Snapshot& before);
+  void has_written(const std::vector<Change>& changes);
 
   void find(std::string id, Done done);
   void list(bool with_ended, std::function<void(std::vector<HoldReply>)> done);
@@ -183,6 +187,8 @@ class HoldRegistry final : private LiveHolds::Observer {
   Window* window_of_site(std::string_view name, bool is_server);
   std::string refusal(const HoldScope& scope) const;
   void add_group(HoldBegin& begin);
+  void rename_here(const std::string& site, const std::string& new_name);
+  void look_at_table();
 
   bool store(Window& window, const std::string& who, const std::string& action, HoldState before);
   void store_again();

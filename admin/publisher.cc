@@ -190,6 +190,7 @@ void Publisher::process(std::vector<Submitted> batch) {
         receipt->record.body = revision_answer(revision);
         one.stored.receipts = {receipt->record};
       }
+      if (observer_) observer_->on_planned(one.stored, *after.snapshot);
       after = outcome.tip;
     }
     outcome.revision = revision;

@@ -85,6 +85,9 @@ class Publisher {
   // What happened, for metrics and logs; on the Publisher's thread.
   struct Observer {
     virtual void on_published(std::uint64_t revision, Duration took) = 0;  // all workers have it
+    // A write is accepted, and about to be stored: the workers are not handed what it makes of the table before this
+    // returns. One that cannot be stored with others comes again by itself.
+    virtual void on_planned(const StoreWrite&, const Snapshot& /*before*/) {}
     // A write is about to be answered; in the order of their revisions.
     virtual void on_written(const StoreWrite& write, bool live) = 0;
     virtual void on_store_failed(const Error& error) = 0;

@@ -25,6 +25,14 @@ void SiteGroups::learn(const std::string& site, std::vector<std::string> others)
   }
 }
 
+void SiteGroups::keep_if(const std::function<bool(const std::string& site)>& is_kept) {
+  std::vector<std::string> gone;
+  for (const auto& [site, others] : groups_) {
+    if (!is_kept(site)) gone.push_back(site);
+  }
+  for (const auto& site : gone) learn(site, {});
+}
+
 const std::vector<std::string>& SiteGroups::of(std::string_view site) const {
   static const std::vector<std::string> kNone;
   const auto found = groups_.find(site);

@@ -4,6 +4,7 @@
 // Owned by the HoldRegistry; its thread only.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ class SiteGroups {
   Result<void> load();
   // None: it has no others. What the disk does not take is known until the process ends.
   void learn(const std::string& site, std::vector<std::string> others);
+  void keep_if(const std::function<bool(const std::string& site)>& is_kept);
   const std::vector<std::string>& of(std::string_view site) const;
 
  private:

@@ -210,15 +210,4 @@ void run_status_call(HoldRegistry& holds, const ApiRequest& request, RunCall run
   });
 }
 
-void run_rename_call(HoldRegistry& holds, const ApiRequest& request, const RunCall& run, Answered answered) {
-  std::string site;
-  std::string new_name;
-  auto refusal = read_call(request, PressApi::kBodyBytes, [&](JobCall& call) {
-    site = spelled(call.parameter(1));
-    new_name = spelled(call.text("new_name"));
-  });
-  if (refusal) return answered(std::move(*refusal));
-  holds.rename(site, new_name, [run, answered = std::move(answered)] { run(answered); });
-}
-
 }  // namespace hybridge

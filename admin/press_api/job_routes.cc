@@ -19,7 +19,6 @@ void run_with_holds(HoldRegistry& holds, JobRunner& runner, const JobRoute& rout
                     Answered answered) {
   RunCall run = [&runner, &route, request](Answered done) { run_job(runner, route, request, std::move(done)); };
   if (route.read == set_site_status) return run_status_call(holds, request, std::move(run), std::move(answered));
-  if (route.read == rename_site) return run_rename_call(holds, request, run, std::move(answered));
   run(std::move(answered));
 }
 }  // namespace

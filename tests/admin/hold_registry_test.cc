@@ -278,61 +278,6 @@ TEST(HoldRegistry, AbortsToWhereTheSiteWas) {
   EXPECT_EQ(world.publisher->tip().snapshot->site("a.test")->server, "f1.test");
 }
 
-TEST(HoldRegistry, CarriesAWindowAlongWhenItsSiteIsRenamed) {
-  RegistryWorld world;
-  world.begin(RegistryWorld::wish("w1"));
-  std::promise<void> renamed;
-  world.registry->rename("a.test", "new.test", [&] { renamed.set_value(); });
-  renamed.get_future().wait();
-  EXPECT_THAT(world.workers.terms("w1")->names, ElementsAre("new.test", "a.test"));
-  EXPECT_EQ(world.find("w1").record->scope.name, "new.test");
-}
-
-HoldBegin by(HoldClaim::Kind kind, const std::string& site = "a.test") {
-  auto begin = RegistryWorld::wish("", site);
-  begin.claim = {kind, "4711"};
-  return begin;
-}
-
-TEST(HoldRegistry, HoldsTheGroupOfASiteForTriggersThatDoNotSayIt) {
-  for (const auto kind : {HoldClaim::Kind::kAgentCall, HoldClaim::Kind::kStatus}) {
-    RegistryWorld world;
-    world.registry->learn_group("a.test", {"b.test", "gone.test"});
-    world.start();  // a restart forgets none
-    EXPECT_THAT(world.begin(by(kind)).record->scope.names(), ElementsAre("a.test", "b.test"));
-  }
-}
-
-TEST(HoldRegistry, LearnsTheGroupOfASiteFromWhoeverSaysItLast) {
-  RegistryWorld world;
-  auto wish = RegistryWorld::wish("w1");
-  wish.scope.extra = {"b.test"};
-  world.begin(wish);
-  world.release("w1");
-  world.workers.empty("w1");
-  const auto begun = world.begin(by(HoldClaim::Kind::kStatus));
-  EXPECT_THAT(begun.record->scope.extra, ElementsAre("b.test"));
-  world.release(begun.record->id);
-  world.workers.empty(begun.record->id);
-
-  world.registry->learn_group("a.test", {});
-  world.start();
-  EXPECT_THAT(world.begin(by(HoldClaim::Kind::kStatus)).record->scope.extra, ElementsAre());
-}
-
-TEST(HoldRegistry, TakesNoSiteIntoAGroupThatIsInAWindowOfItsOwn) {
-  RegistryWorld world;
-  world.registry->learn_group("a.test", {"b.test"});
-  world.begin(RegistryWorld::wish("w1", "b.test"));
-  EXPECT_THAT(world.begin(by(HoldClaim::Kind::kAgentCall)).record->scope.names(), ElementsAre("a.test"));
-}
-
-TEST(HoldRegistry, HoldsASiteAloneForWhoAsksForItAlone) {
-  RegistryWorld world;
-  world.registry->learn_group("a.test", {"b.test"});
-  EXPECT_THAT(world.begin(RegistryWorld::wish("w1")).record->scope.names(), ElementsAre("a.test"));
-}
-
 TEST(HoldRegistry, UndoesAWindowThatSomeWorkerDoesNotClose) {
   RegistryWorld world(50ms);
   world.workers.is_obedient = false;

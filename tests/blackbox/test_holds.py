@@ -166,6 +166,36 @@ def test_an_abort_goes_back_to_where_the_site_was(held, make_origin):
     assert client.response().body == b"served"
 
 
+def test_a_rename_takes_the_window_along(held):
+    assert held.edge.admin("PUT", "/v1/hosts/erp.test", {"site": "site.test"}).status == 200
+    held.begin()
+    with held.edge.plain_client() as client, held.edge.plain_client() as newcomer:
+        client.request("erp.test", "/before", headers=JSON)
+        held.wait_until_held(1)
+        renamed = held.edge.admin("PATCH", "/v1/snapshot", [
+            {"op": "delete", "kind": "site", "name": "site.test"},
+            {"op": "put", "kind": "site", "name": "new.test", "value": {"server": "server-of-site.test"}},
+            {"op": "put", "kind": "host", "name": "erp.test", "value": {"site": "new.test"}}])
+        assert renamed.status == 200, renamed
+        newcomer.request("new.test", "/after", headers=JSON)
+        held.wait_until_held(2)
+        assert held.look()["scope"]["site"] == "new.test" and held.targets() == []
+        held.release()
+        assert [waiting.response().body for waiting in (client, newcomer)] == [b"served"] * 2
+
+
+def test_who_waits_for_a_site_that_is_deleted_is_told_at_once(held):
+    held.begin()
+    client = held.ask()
+    held.wait_until_held(1)
+    assert held.edge.admin("DELETE", "/v1/sites/site.test").status == 200
+    with held.edge.plain_client() as stranger:
+        stranger.request("nobody.test")
+        assert client.response().status == stranger.response().status
+    wait_until(lambda: held.look()["state"] == "ended", "the window to end")
+    assert held.look()["outcome"] == "aborted" and held.targets() == []
+
+
 def test_staff_look_before_others_do(held):
     held.begin()
     preview = held.edge.admin("POST", "/v1/holds/w1/preview?ttl=60").json

@@ -72,14 +72,33 @@ class FakeHolds final : public LiveHolds {
 
 class SilentTables final : public LiveTables {
  public:
-  void publish(std::shared_ptr<const Snapshot>, std::function<void()> all_live) override { all_live(); }
+  void publish(std::shared_ptr<const Snapshot>, std::function<void()> all_live) override {
+    if (on_snapshot) on_snapshot();
+    all_live();
+  }
   void publish(std::shared_ptr<const CertificateTable>, std::function<void()> all_live) override { all_live(); }
+
+  std::function<void()> on_snapshot;
 };
 
 struct RegistryWorld {
+  // Tells the registry of writes, as the daemon does.
+  struct Observer final : Publisher::Observer {
+    explicit Observer(RegistryWorld& its_world) : world(its_world) {}
+    void on_published(std::uint64_t, Duration) override {}
+    void on_planned(const StoreWrite& write, const Snapshot& before) override {
+      if (world.registry) world.registry->plan_to_write(write.changes, before);
+    }
+    void on_written(const StoreWrite& write, bool) override {
+      if (world.registry) world.registry->has_written(write.changes);
+    }
+    void on_store_failed(const Error&) override {}
+    RegistryWorld& world;
+  };
+
   explicit RegistryWorld(Duration its_patience = std::chrono::seconds(10)) : patience(its_patience) {
     publisher = std::make_unique<Publisher>(executor, *store, tables,
-                                            StateReader::open(directory.path()).value()->load().value());
+                                            StateReader::open(directory.path()).value()->load().value(), &observer);
     Server f1{.name = "f1.test",
               .endpoints = {{"127.0.0.1", 80, 1}},
               .tls = {},
@@ -170,6 +189,7 @@ struct RegistryWorld {
   TemporaryDirectory directory;
   std::unique_ptr<Store> store = Store::open(directory.path(), Store::Access::kServe).value();
   SilentTables tables;
+  Observer observer{*this};
   Executor executor{"publisher"};
   std::unique_ptr<Publisher> publisher;
   FakeHolds workers;
