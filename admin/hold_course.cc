@@ -15,10 +15,10 @@ namespace {
 constexpr auto kStoreAgain = std::chrono::seconds(5);
 constexpr std::int64_t kKeptEnded = std::int64_t{7} * 24 * 3'600'000;
 
-// Of no revision: the table is as it was.
-AuditRecord audit_line(const HoldRecord& record, std::int64_t at, const std::string& who, const std::string& action,
-                       HoldState before) {
-  AuditRecord line{0, at, 0, who, action + " hold " + record.id, {}};
+// `revision`: of the table that it happened under.
+AuditRecord audit_line(const HoldRecord& record, std::int64_t at, std::uint64_t revision, const std::string& who,
+                       const std::string& action, HoldState before) {
+  AuditRecord line{0, at, revision, who, action + " hold " + record.id, {}};
   line.detail = "{\"" + std::string(record.scope.is_server ? "server" : "site") + "\":";
   append_json_string(line.detail, record.scope.name);
   line.detail += ",\"before\":";
@@ -41,7 +41,7 @@ AuditRecord audit_line(const HoldRecord& record, std::int64_t at, const std::str
 // False: it is not on disk, and will be tried again.
 bool HoldRegistry::store(Window& window, const std::string& who, const std::string& action, HoldState before) {
   const auto& record = window.record;
-  const auto line = audit_line(record, now(), who, action, before);
+  const auto line = audit_line(record, now(), ports_.tip().snapshot->revision(), who, action, before);
   std::vector<HoldRecord> owed{record};
   for (const auto& [id, other] : windows_) {
     if (!other.is_durable && id != record.id) owed.push_back(other.record);

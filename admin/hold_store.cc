@@ -24,7 +24,8 @@ Result<std::unique_ptr<HoldStore>> HoldStore::open(const std::string& state_dir)
   };
   const std::pair<Statement*, const char*> statements[] = {
       {&store->put_, "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)"},
-      {&store->put_audit_, "INSERT INTO audit (at, revision, who, action, detail) VALUES (?, ?, ?, ?, ?)"},
+      {&store->put_audit_,
+       "INSERT INTO audit (at, revision, who, action, detail, is_of_hold) VALUES (?, ?, ?, ?, ?, 1)"},
       {&store->forget_, "DELETE FROM holds WHERE ended > 0 AND ended < ?"},
       {&store->put_group_, "INSERT OR REPLACE INTO site_groups VALUES (?, ?)"},
       {&store->delete_group_, "DELETE FROM site_groups WHERE site = ?"},

@@ -48,12 +48,12 @@ struct TokenRecord {
 };
 
 struct AuditRecord {
-  std::int64_t id = 0;  // ascending; given by the store
-  std::int64_t at = 0;  // Unix milliseconds
-  std::uint64_t revision = 0;
-  std::string who;     // a token's name, or `uid 0` of the socket
-  std::string action;  // `PUT /v1/snapshot`
-  std::string detail;  // JSON: what was before and after
+  std::int64_t id = 0;         // ascending; given by the store
+  std::int64_t at = 0;         // Unix milliseconds
+  std::uint64_t revision = 0;  // that it made; of what holds do: that it happened under
+  std::string who;             // a token's name, or `uid 0` of the socket
+  std::string action;          // `PUT /v1/snapshot`
+  std::string detail;          // JSON: what was before and after
 };
 
 // Among the store's secrets: the hash of the press API's password.

@@ -58,8 +58,14 @@ constexpr const char* kVersion5 = R"(
   CREATE TABLE site_groups (site TEXT PRIMARY KEY, others TEXT NOT NULL) WITHOUT ROWID;
 )";
 
+// Lines that no write of the table made have its revision, too: 1 in `is_of_hold`. They had none before.
+constexpr const char* kVersion6 = R"(
+  ALTER TABLE audit ADD COLUMN is_of_hold INTEGER NOT NULL DEFAULT 0;
+  UPDATE audit SET is_of_hold = 1 WHERE revision = 0;
+)";
+
 // Each makes its version of the one before. What was released is never edited: a step is added.
-constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6};
 
 Result<std::int64_t> version_of(Database& database) {
   const auto application = database.number("PRAGMA application_id");

@@ -8,7 +8,7 @@
 
 namespace hybridge {
 
-inline constexpr std::int64_t kSchemaVersion = 5;
+inline constexpr std::int64_t kSchemaVersion = 6;
 
 std::string state_file(const std::string& state_dir);  // `<state_dir>/state.db`
 

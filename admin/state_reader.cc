@@ -300,7 +300,8 @@ Result<std::vector<AuditRecord>> StateReader::audit(std::size_t limit, std::int6
 Result<std::vector<AuditRecord>> StateReader::audit_behind(std::uint64_t revision, std::size_t limit) {
   const std::lock_guard lock(mutex_);
   auto rows = database_->prepare(
-      "SELECT id, at, revision, who, action, detail FROM audit WHERE revision > ? ORDER BY revision LIMIT ?");
+      "SELECT id, at, revision, who, action, detail FROM audit WHERE revision > ? AND is_of_hold = 0 ORDER BY revision "
+      "LIMIT ?");
   if (!rows) return rows.error();
   rows->bind(1, static_cast<std::int64_t>(revision)).bind(2, static_cast<std::int64_t>(limit));
   return take_audit(*rows);

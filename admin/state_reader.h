@@ -55,7 +55,7 @@ class StateReader {
   Result<std::vector<TokenRecord>> tokens();
   // Newest first; `before`: only those with a smaller id.
   Result<std::vector<AuditRecord>> audit(std::size_t limit, std::int64_t before = INT64_MAX);
-  // Oldest first: those of later revisions.
+  // Oldest first: the writes that made later revisions.
   Result<std::vector<AuditRecord>> audit_behind(std::uint64_t revision, std::size_t limit);
   // Jobs of the press API that are still kept; those that are not there are left out.
   Result<std::vector<JobRecord>> jobs(std::span<const std::int64_t> ids);

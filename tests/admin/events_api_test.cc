@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "admin/hold_store.h"
 #include "tests/admin/api_world.h"
 
 namespace hybridge {
@@ -124,6 +125,19 @@ TEST(EventsApi, TellsWhatTheAuditHasForgotten) {
   world.run_until(reader, "h12.test");
   EXPECT_THAT(told(reader).at(0), "gap 3");
   EXPECT_THAT(told(reader).at(1), "change 4");
+}
+
+TEST(EventsApi, TellsOfNoChangeWhereAWindowHasItsLineInTheAudit) {
+  EventsWorld world;
+  for (int i = 1; i <= 12; ++i) world.change(i);
+  auto holds = HoldStore::open(world.directory.path()).value();
+  const AuditRecord line{0, 0, 11, "ci", "begin hold w1", "{}"};
+  ASSERT_TRUE(holds->put({}, {&line, 1}));
+  auto& reader = world.follow("/v1/events?from=1");
+  world.run_until(reader, "h12.test");
+  std::vector<std::string> all;
+  for (int i = 2; i <= 12; ++i) all.push_back("change " + std::to_string(i));
+  EXPECT_EQ(told(reader), all);
 }
 
 TEST(EventsApi, TellsThatARevisionIsOfAnotherState) {

@@ -110,6 +110,18 @@ TEST(HoldsAndTheTable, AWindowWhoseSiteWentBeforeTheProcessDiedEndsAtTheStart) {
   EXPECT_TRUE(world.comes_to("w1", HoldState::kReleasing));
 }
 
+TEST(HoldsAndTheTable, TheAuditNamesTheTableThatAWindowWasUnder) {
+  RegistryWorld world;
+  world.begin(RegistryWorld::wish("w1"));
+  world.change({put("c.test", Site{"f1.test"})});
+  world.release("w1");
+  std::vector<std::string> lines;
+  for (const auto& line : StateReader::open(world.directory.path()).value()->audit(3).value()) {
+    lines.push_back(std::to_string(line.revision) + ' ' + line.action);
+  }
+  EXPECT_THAT(lines, ElementsAre("2 release hold w1", "2 ", "1 begin hold w1"));
+}
+
 HoldBegin by(HoldClaim::Kind kind, const std::string& site = "a.test") {
   auto begin = RegistryWorld::wish("", site);
   begin.claim = {kind, "4711"};

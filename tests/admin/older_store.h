@@ -8,6 +8,7 @@ inline constexpr const char* kBackToVersion1 =
     "DROP TABLE receipts; DROP INDEX audit_by_revision;"      // 3
     "DROP TABLE holds;"                                       // 4
     "DROP TABLE site_groups;"                                 // 5
+    "ALTER TABLE audit DROP COLUMN is_of_hold;"               // 6
     "PRAGMA user_version = 1";
 
 }  // namespace hybridge::test
