@@ -82,12 +82,15 @@ std::vector<std::string> HoldRegistry::sites_of(const HoldRecord& record) const 
   return sites;
 }
 
+std::shared_ptr<const HoldTerms> HoldRegistry::terms(const HoldRecord& record) const {
+  auto terms = terms_of(record, *ports_.tip().snapshot);
+  if (terms.mode == HoldMode::kRelease && ports_.before) terms.before = ports_.before(sites_of(record));
+  return std::make_shared<const HoldTerms>(std::move(terms));
+}
+
 // `all_live` on the registry's thread.
 void HoldRegistry::publish(Window& window, std::function<void()> all_live) {
-  auto terms = terms_of(window.record, *ports_.tip().snapshot);
-  if (terms.mode == HoldMode::kRelease && ports_.before) terms.before = ports_.before(sites_of(window.record));
-  ports_.workers.hold(std::make_shared<const HoldTerms>(std::move(terms)),
-                      [this, all_live = std::move(all_live)] { post(all_live); });
+  ports_.workers.hold(terms(window.record), [this, all_live = std::move(all_live)] { post(all_live); });
 }
 
 void HoldRegistry::look_at_live() {
@@ -178,15 +181,49 @@ void HoldRegistry::follow(std::function<void()> done) {
     const auto one = [left, done] {
       if (left->fetch_sub(1) == 1) done();
     };
-    for (const auto& [id, window] : windows_) {
-      if (window.record.is_live() && !now.contains(id)) ports_.workers.unhold(id, {});
-    }
-    for (const auto& [id, window] : now) {
-      ports_.workers.hold(std::make_shared<const HoldTerms>(terms_of(window.record, *ports_.tip().snapshot)), one);
-    }
+    for (const auto& [id, window] : now) ports_.workers.hold(terms(window.record), one);
+    part_with(now);
     windows_ = std::move(now);
     one();
   });
+}
+
+// Of windows that are over there, where nobody waits any more: who waits here goes on at the site's pace, too, unless
+// another window has begun.
+void HoldRegistry::part_with(Windows& theirs) {
+  for (auto at = windows_.begin(); at != windows_.end();) {
+    const auto& id = at->first;
+    auto& window = (at++)->second;
+    if (!window.record.is_live() || theirs.contains(id)) continue;
+    const auto counts = ports_.workers.counts(id);
+    const bool begins_anew = std::any_of(theirs.begin(), theirs.end(), [&](const auto& other) {
+      return other.second.record.scope.meets(window.record.scope);
+    });
+    if (begins_anew || !counts || counts->waiting == 0) {
+      ports_.workers.unhold(id, {});
+      continue;
+    }
+    if (window.record.release(HoldResult::kReleased)) ports_.workers.hold(terms(window.record), [] {});
+    window.is_over = true;
+    theirs.insert(windows_.extract(id));
+  }
+}
+
+void HoldRegistry::went_on_here(const std::string& id) {
+  auto* const window = find(id);
+  if (!window || !window->is_over) return;
+  ports_.workers.unhold(id, {});
+  windows_.erase(id);
+}
+
+// Here nobody holds them again: that is decided over there, if the window is not over. They see the page.
+void HoldRegistry::failed_here(const std::string& id) {
+  auto* const window = find(id);
+  if (!window) return;
+  window->record.state = HoldState::kPaging;
+  ++window->record.epoch;
+  ports_.workers.hold(terms(window->record), [] {});
+  went_on_here(id);
 }
 
 void HoldRegistry::look(std::string id, std::function<void(std::vector<Straggler>)> done) {
@@ -237,6 +274,9 @@ void HoldRegistry::on_drained(const std::string& id, std::uint64_t epoch) {
 }
 
 void HoldRegistry::on_emptied(const std::string& id, std::uint64_t epoch) {
+  executor_.post([this, id] {
+    if (drained_elsewhere_) went_on_here(id);
+  });
   post([this, id, epoch] {
     auto* const window = find(id);
     if (window && window->record.epoch == epoch && window->record.state == HoldState::kReleasing) end(*window);
@@ -244,6 +284,9 @@ void HoldRegistry::on_emptied(const std::string& id, std::uint64_t epoch) {
 }
 
 void HoldRegistry::on_failed(const std::string& id, std::uint64_t epoch) {
+  executor_.post([this, id] {
+    if (drained_elsewhere_) failed_here(id);
+  });
   post([this, id, epoch] {
     auto* const window = find(id);
     if (!window || window->record.epoch != epoch) return;

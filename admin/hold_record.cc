@@ -63,12 +63,20 @@ std::vector<std::string> HoldScope::names() const {
   return all;
 }
 
+bool HoldScope::has(std::string_view one) const {
+  return name == one || std::find(extra.begin(), extra.end(), one) != extra.end();
+}
+
 bool HoldScope::covers(const HoldScope& other) const {
-  const auto ours = names();
   const auto theirs = other.names();
-  return is_server == other.is_server && std::all_of(theirs.begin(), theirs.end(), [&](const auto& each) {
-           return std::find(ours.begin(), ours.end(), each) != ours.end();
-         });
+  const auto is_ours = [&](const auto& each) { return has(each); };
+  return is_server == other.is_server && std::all_of(theirs.begin(), theirs.end(), is_ours);
+}
+
+bool HoldScope::meets(const HoldScope& other) const {
+  const auto theirs = other.names();
+  const auto is_ours = [&](const auto& each) { return has(each); };
+  return is_server == other.is_server && std::any_of(theirs.begin(), theirs.end(), is_ours);
 }
 
 bool HoldRecord::has_claim(HoldClaim::Kind kind) const {

@@ -40,7 +40,9 @@ struct HoldScope {
   std::vector<std::string> extra;  // of a site: other sites of the table that are the same for their users
 
   std::vector<std::string> names() const;
-  bool covers(const HoldScope& other) const;
+  bool has(std::string_view one) const;
+  bool covers(const HoldScope& other) const;  // all of it
+  bool meets(const HoldScope& other) const;   // some of it
   friend bool operator==(const HoldScope&, const HoldScope&) = default;
 };
 

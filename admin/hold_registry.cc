@@ -156,9 +156,7 @@ HoldRegistry::Window* HoldRegistry::window_of(std::string_view id) {
 HoldRegistry::Window* HoldRegistry::window_of_site(std::string_view name, bool is_server) {
   for (auto& [id, window] : windows_) {
     const auto& record = window.record;
-    if (!record.is_live() || record.scope.is_server != is_server) continue;
-    const auto names = record.scope.names();
-    if (std::find(names.begin(), names.end(), name) != names.end()) return &window;
+    if (record.is_live() && record.scope.is_server == is_server && record.scope.has(name)) return &window;
   }
   return nullptr;
 }

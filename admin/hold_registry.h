@@ -159,6 +159,7 @@ class HoldRegistry final : private LiveHolds::Observer {
     std::int64_t again_at = 0;     // the guard's: release it again; 0: not
     HoldResult again_as = HoldResult::kReleased;
     bool is_cutting = false;  // how many were cut is not known yet
+    bool is_over = false;     // behind retire(): over there; who still waits here goes on by and by
     std::vector<Done> awaiting_drain;
     std::vector<Done> awaiting_end;
   };
@@ -201,6 +202,10 @@ class HoldRegistry final : private LiveHolds::Observer {
   void answer(const Window& window, HoldReply::Kind kind, std::string why, const Done& done);
   HoldReply reply_of(const Window& window, HoldReply::Kind kind, std::string why) const;
   void take_counts(HoldRecord& record) const;
+  std::shared_ptr<const HoldTerms> terms(const HoldRecord& record) const;
+  void part_with(Windows& theirs);
+  void went_on_here(const std::string& id);
+  void failed_here(const std::string& id);
   void look_at_live();
   std::int64_t now() const { return ports_.now(); }
 

@@ -73,9 +73,7 @@ void HoldRegistry::rename_here(const std::string& site, const std::string& new_n
   if (scope.name == site) scope.name = new_name;
   // The old name stays, too: requests by it are held until the table knows it no more.
   for (const auto& name : {new_name, site}) {
-    const bool is_in =
-        scope.name == name || std::find(scope.extra.begin(), scope.extra.end(), name) != scope.extra.end();
-    if (!is_in) scope.extra.push_back(name);
+    if (!scope.has(name)) scope.extra.push_back(name);
   }
   for (auto& [name, server] : record.servers) {
     if (name == site) name = new_name;

@@ -1,6 +1,7 @@
 """Held sites while another process takes over: both processes keep to every window, until the old one has ended."""
 
 import threading
+import time
 
 import pytest
 
@@ -35,6 +36,31 @@ def test_who_waits_in_the_old_process_goes_on_when_the_new_one_releases(make_sup
             edge.admin("POST", "/v1/holds/w2/release", {})
             assert newcomer.response().body == b"served"
         assert idle.response().body == b"served"
+
+
+def test_who_waits_in_the_old_process_goes_on_at_the_sites_pace(make_supervised, make_origin):
+    """A site of which nothing is known gets eight at once and fifty a second, twice as many each second: 200 take two."""
+    came = []
+
+    def script(connection):
+        while connection.read_request() is not None:
+            came.append(time.monotonic())
+            connection.send(ok(b"served"))
+
+    edge = make_supervised({"shutdown_timeout": "60s"})
+    edge.add_site("site.test", make_origin(script))
+    edge.admin("POST", "/v1/holds?wait=drained", {"id": "w1", "scope": {"site": "site.test"}})
+    clients = [edge.plain_client() for _ in range(200)]
+    for client in clients:
+        client.request("site.test", "/waits", headers={"Accept": "application/json"})
+    wait_until(lambda: edge.admin("GET", "/v1/holds/w1").json["held"] == 200, "all to wait")
+    edge.upgrade()
+    released = edge.admin("POST", "/v1/holds/w1/release", {}).json
+    assert released["state"] == "ended", "nobody waits in the new process"
+    for client in clients:
+        assert client.response().body == b"served"
+        client.close()
+    assert max(came) - min(came) > 1
 
 
 @pytest.fixture

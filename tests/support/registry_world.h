@@ -30,6 +30,7 @@ class FakeHolds final : public LiveHolds {
       const std::lock_guard lock(mutex);
       last[terms->id] = *terms;
     }
+    if (on_hold) on_hold(*terms);
     if (is_obedient) all_live();
   }
   void unhold(std::string id, std::function<void()>) override {
@@ -47,6 +48,7 @@ class FakeHolds final : public LiveHolds {
   std::optional<Counts> counts(std::string_view) const override {
     Counts counts;
     counts.in_flight = in_flight;
+    counts.waiting = waiting;
     counts.outcomes[static_cast<std::size_t>(HoldOutcome::kReleased)] = 7;
     return counts;
   }
@@ -62,8 +64,10 @@ class FakeHolds final : public LiveHolds {
   void fail(const std::string& id) { observer->on_failed(id, terms(id)->epoch); }
 
   Observer* observer = nullptr;
+  std::function<void(const HoldTerms&)> on_hold;
   std::atomic<bool> is_obedient{true};
   std::atomic<std::int64_t> in_flight{0};
+  std::atomic<std::size_t> waiting{0};
 
  private:
   std::mutex mutex;
