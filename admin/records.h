@@ -65,9 +65,12 @@ struct JobRecord {
   std::string agent_job_id;        // the control plane's own name for it; "": it gave none
   std::string name;                // `Add Site to Upstream`
   bool failed = false;             // its last step did
-  std::int64_t at = 0;             // Unix microseconds
+  std::int64_t at = 0;             // Unix microseconds: when it was asked for
   std::uint64_t revision = 0;      // of its write: it is done for all to see when that is live
   std::vector<std::string> steps;  // names
+  // Microseconds after `at`: when each step began, and when the last of them ended. Fewer than that, of jobs of an older
+  // hybridge: nobody knows.
+  std::vector<std::int64_t> times;
   std::string data = "{}";         // JSON: of a failed one `{"traceback":…}`
 };
 

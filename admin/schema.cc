@@ -64,8 +64,14 @@ constexpr const char* kVersion6 = R"(
   UPDATE audit SET is_of_hold = 1 WHERE revision = 0;
 )";
 
+// When a job's steps began and ended: a number a line.
+constexpr const char* kVersion7 = R"(
+  ALTER TABLE jobs ADD COLUMN times TEXT NOT NULL DEFAULT '';
+)";
+
 // Each makes its version of the one before. What was released is never edited: a step is added.
-constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6};
+constexpr std::array<const char*, kSchemaVersion> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                                            kVersion5, kVersion6, kVersion7};
 
 Result<std::int64_t> version_of(Database& database) {
   const auto application = database.number("PRAGMA application_id");

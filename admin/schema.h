@@ -8,7 +8,7 @@
 
 namespace hybridge {
 
-inline constexpr std::int64_t kSchemaVersion = 6;
+inline constexpr std::int64_t kSchemaVersion = 7;
 
 std::string state_file(const std::string& state_dir);  // `<state_dir>/state.db`
 

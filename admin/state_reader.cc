@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "admin/schema.h"
 #include "base/host_name.h"
@@ -20,6 +21,16 @@ std::vector<std::string> lines_of(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return lines;
+}
+
+std::vector<std::int64_t> numbers_of(std::string_view text) {
+  std::vector<std::int64_t> numbers;
+  for (const auto& line : lines_of(text)) {
+    std::int64_t number = 0;
+    std::from_chars(line.data(), line.data() + line.size(), number);
+    numbers.push_back(number);
+  }
+  return numbers;
 }
 
 // Values are small: one buffer serves for all of them.
@@ -325,7 +336,7 @@ Result<void> StateReader::add_jobs(Statement& rows, std::vector<JobRecord>& jobs
     if (!*row) break;
     jobs.push_back({rows.number(0), std::string(rows.text(1)), std::string(rows.text(2)), rows.number(3) != 0,
                     rows.number(4), static_cast<std::uint64_t>(rows.number(5)), lines_of(rows.text(6)),
-                    std::string(rows.text(7))});
+                    numbers_of(rows.text(8)), std::string(rows.text(7))});
   }
   rows.reset();
   return {};

@@ -147,7 +147,7 @@ Result<void> Store::prepare() {
       {&delete_certificate_, "DELETE FROM certificates WHERE name = ?"},
       {&delete_pairs_, "DELETE FROM certificate_pairs WHERE name = ?"},
       {&put_meta_, "INSERT OR REPLACE INTO meta VALUES (?, ?)"},
-      {&put_job_, "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+      {&put_job_, "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&put_secret_, "INSERT OR REPLACE INTO secrets VALUES (?, ?)"},
       {&put_receipt_, "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)"},
       {&put_audit_, "INSERT INTO audit (at, revision, who, action, detail) VALUES (?, ?, ?, ?, ?)"},
@@ -235,6 +235,9 @@ Result<void> Store::write_job(const JobRecord& job) {
   const auto steps = joined(job.steps);
   put_job_.bind(1, job.id).bind(2, job.agent_job_id).bind(3, job.name).bind(4, job.failed ? 1 : 0).bind(5, job.at);
   put_job_.bind(6, static_cast<std::int64_t>(job.revision)).bind(7, steps).bind(8, job.data);
+  std::string times;
+  for (const auto time : job.times) times.append(std::to_string(time)) += '\n';
+  put_job_.bind(9, times);
   return put_job_.run();
 }
 

@@ -21,11 +21,17 @@ namespace hybridge {
 
 class Draft {
  public:
-  Draft(const Tip& tip, StateReader& reader) : tip_(tip), reader_(reader) {}
+  // `now`: Unix microseconds.
+  Draft(const Tip& tip, StateReader& reader, const std::function<std::int64_t()>& now)
+      : tip_(tip), reader_(reader), now_(now) {}
 
-  void step(std::string name) { steps_.push_back(std::move(name)); }
+  void step(std::string name) {
+    steps_.push_back(std::move(name));
+    begun_.push_back(now_());
+  }
   void reload() { step("Reload NGINX"); }
   const std::vector<std::string>& steps() const { return steps_; }
+  const std::vector<std::int64_t>& begun() const { return begun_; }  // when each was
 
   std::optional<Server> server(const std::string& name) const;
   std::optional<Site> site(const std::string& name) const;
@@ -49,7 +55,9 @@ class Draft {
 
   const Tip& tip_;
   StateReader& reader_;
+  const std::function<std::int64_t()>& now_;
   std::vector<std::string> steps_;
+  std::vector<std::int64_t> begun_;
   std::map<Key, Change> changes_;
   std::map<std::string, std::shared_ptr<const CertificateRecord>> certificates_;  // null: removed
 };

@@ -36,9 +36,14 @@ Result<void> JobBook::enter(const std::shared_ptr<JobTicket>& ticket) {
   return {};
 }
 
-void JobBook::settle(const std::shared_ptr<JobTicket>& ticket, const Outcome& outcome) {
+void JobBook::settle(const std::shared_ptr<JobTicket>& ticket, const Outcome& outcome, std::int64_t now) {
   if (ticket->known) return;
   const bool is_accepted = outcome.kind == Outcome::Kind::kAccepted;
+  if (is_accepted && outcome.live) {
+    const std::lock_guard lock(mutex_);
+    ended_[ticket->record.id] = now;
+    if (ended_.size() > kEnds) ended_.erase(ended_.begin());
+  }
   if (is_accepted && !outcome.durable) {
     const std::lock_guard lock(mutex_);
     ticket->record.revision = outcome.revision;  // in force: it is found here until the store has it
@@ -68,6 +73,7 @@ Result<std::vector<JobRecord>> JobBook::find(std::span<const std::int64_t> ids) 
   if (!found) return found;
   const std::lock_guard lock(mutex_);
   for (const auto id : ids) add_unstored(id, *found);
+  set_ends(*found);
   return found;
 }
 
@@ -79,7 +85,24 @@ Result<std::vector<JobRecord>> JobBook::find(std::span<const std::string> agent_
     const auto unstored = unstored_names_.find(name);
     if (unstored != unstored_names_.end()) add_unstored(unstored->second, *found);
   }
+  set_ends(*found);
   return found;
+}
+
+Result<std::vector<JobRecord>> JobBook::newest(std::size_t limit) {
+  auto found = reader_.newest_jobs(limit);
+  if (!found) return found;
+  const std::lock_guard lock(mutex_);
+  set_ends(*found);
+  return found;
+}
+
+void JobBook::set_ends(std::vector<JobRecord>& found) const {
+  for (auto& job : found) {
+    const auto ended = ended_.find(job.id);
+    if (ended != ended_.end() && !job.times.empty())
+      job.times.back() = std::max(job.times.back(), ended->second - job.at);
+  }
 }
 
 }  // namespace hybridge

@@ -1,5 +1,6 @@
 #include "admin/press_api/job_json.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -18,19 +19,33 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-// `end`, `duration` and `start`: a job takes no time to speak of, but to be live.
-std::string times_of(const JobRecord& job, bool has_ended) {
-  const auto at = quoted(job_time(job.at));
-  return ",\"duration\":" + std::string(has_ended ? "\"00:00:00.000000\"" : "null") +
-         ",\"end\":" + (has_ended ? at : "null");
+// When a step began, or (index: how many there are) when the last one ended; Unix microseconds.
+std::int64_t moment_of(const JobRecord& job, std::size_t index) {
+  return job.at + (index < job.times.size() ? job.times[index] : 0);
+}
+
+// `HH:MM:SS.ffffff`, as Python writes a timedelta of less than a day.
+std::string duration_text(std::int64_t microseconds) {
+  const auto seconds = static_cast<int>(std::max<std::int64_t>(microseconds, 0) / 1'000'000);
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%02d:%02d:%02d.%06d", seconds / 3600, seconds / 60 % 60, seconds % 60,
+                static_cast<int>(std::max<std::int64_t>(microseconds, 0) % 1'000'000));
+  return text.data();
+}
+
+std::string times_of(std::int64_t start, std::int64_t end, bool has_ended) {
+  if (!has_ended) return R"(,"duration":null,"end":null)";
+  return ",\"duration\":" + quoted(duration_text(end - start)) + ",\"end\":" + quoted(job_time(end));
 }
 
 std::string write_step(const JobRecord& job, std::size_t index, JobStatus status) {
   const bool is_last = index + 1 == job.steps.size();
   const bool has_ended = status != JobStatus::kRunning;
-  return R"({"commands":[],"data":)" + (is_last ? job.data : "{}") + times_of(job, has_ended) +
+  const auto start = moment_of(job, index);
+  return R"({"commands":[],"data":)" + (is_last ? job.data : "{}") +
+         times_of(start, moment_of(job, index + 1), has_ended) +
          ",\"id\":" + std::to_string(job.id * kStepIds + static_cast<std::int64_t>(index) + 1) +
-         ",\"name\":" + quoted(job.steps[index]) + ",\"start\":" + quoted(job_time(job.at)) + ",\"status\":\"" +
+         ",\"name\":" + quoted(job.steps[index]) + ",\"start\":" + quoted(job_time(start)) + ",\"status\":\"" +
          std::string(to_string(status)) + "\"}";
 }
 
@@ -73,11 +88,14 @@ std::string job_time(std::int64_t unix_microseconds) {
 
 std::string write_job(const JobRecord& job, std::uint64_t live_revision) {
   const auto status = status_of(job, live_revision);
-  const auto at = quoted(job_time(job.at));
+  const auto start = moment_of(job, 0);
+  const bool has_ended = status != JobStatus::kRunning;
   std::string out = "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : quoted(job.agent_job_id)) +
-                    R"(,"commands":[],"data":)" + job.data + times_of(job, status != JobStatus::kRunning) +
-                    ",\"enqueue\":" + at + ",\"id\":" + std::to_string(job.id) + ",\"name\":" + quoted(job.name) +
-                    ",\"start\":" + at + ",\"status\":\"" + std::string(to_string(status)) + "\",\"steps\":[";
+                    R"(,"commands":[],"data":)" + job.data +
+                    times_of(start, moment_of(job, job.steps.size()), has_ended) +
+                    ",\"enqueue\":" + quoted(job_time(job.at)) + ",\"id\":" + std::to_string(job.id) +
+                    ",\"name\":" + quoted(job.name) + ",\"start\":" + quoted(job_time(start)) + ",\"status\":\"" +
+                    std::string(to_string(status)) + "\",\"steps\":[";
   for (std::size_t i = 0; i < job.steps.size(); ++i) {
     if (i != 0) out += ',';
     out += write_step(job, i, status_of_step(job, i, status));
@@ -92,11 +110,11 @@ std::string write_jobs(const std::vector<JobRecord>& jobs, std::uint64_t live_re
 std::string write_job_summaries(const std::vector<JobRecord>& jobs, std::uint64_t live_revision) {
   return list_of(jobs, [&](const JobRecord& job) {
     const auto status = status_of(job, live_revision);
-    const auto at = quoted(job_time(job.at));
+    const auto end = quoted(job_time(moment_of(job, job.steps.size())));
     return "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : quoted(job.agent_job_id)) +
-           ",\"end\":" + (status == JobStatus::kRunning ? "null" : at) + ",\"id\":" + std::to_string(job.id) +
-           ",\"name\":" + quoted(job.name) + ",\"start\":" + at + ",\"status\":\"" + std::string(to_string(status)) +
-           "\"}";
+           ",\"end\":" + (status == JobStatus::kRunning ? "null" : end) + ",\"id\":" + std::to_string(job.id) +
+           ",\"name\":" + quoted(job.name) + ",\"start\":" + quoted(job_time(moment_of(job, 0))) + ",\"status\":\"" +
+           std::string(to_string(status)) + "\"}";
   });
 }
 

@@ -36,7 +36,7 @@ Plan JobRunner::plan(const Job& job, const std::shared_ptr<JobTicket>& ticket, c
   auto& record = ticket->record;
   record.failed = false;
   record.data = job.data;
-  Draft draft(tip, reader_);
+  Draft draft(tip, reader_, now_);
   const auto acted = job.act(draft);
   auto plan = acted ? draft.plan() : Result<Plan>(acted.error());
   record.steps = draft.steps();
@@ -48,6 +48,10 @@ Plan JobRunner::plan(const Job& job, const std::shared_ptr<JobTicket>& ticket, c
     fail(record, plan.error().detail);
     plan = Plan{};
   }
+  record.times = draft.begun();
+  record.times.resize(record.steps.size());  // the step that failed may have been taken away
+  record.times.push_back(now_());
+  for (auto& time : record.times) time -= record.at;
   plan->jobs = {record};
   return std::move(*plan);
 }
@@ -64,7 +68,7 @@ void JobRunner::run(const ApiRequest& request, Job job, Answered answered) {
   write.frees = job.frees;
   write.plan = [this, job = std::move(job), ticket, broken](const Tip& tip) { return plan(job, ticket, tip, *broken); };
   publisher_.submit(std::move(write), [this, ticket, broken, answered = std::move(answered)](const Outcome& outcome) {
-    book_.settle(ticket, outcome);
+    book_.settle(ticket, outcome, now_());
     switch (outcome.kind) {
       case Outcome::Kind::kAccepted:
       case Outcome::Kind::kUnchanged:

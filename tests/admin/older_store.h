@@ -9,6 +9,7 @@ inline constexpr const char* kBackToVersion1 =
     "DROP TABLE holds;"                                       // 4
     "DROP TABLE site_groups;"                                 // 5
     "ALTER TABLE audit DROP COLUMN is_of_hold;"               // 6
+    // 7 added a column to a table that is gone
     "PRAGMA user_version = 1";
 
 }  // namespace hybridge::test

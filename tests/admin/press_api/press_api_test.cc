@@ -189,6 +189,27 @@ TEST_F(PressApiTest, AJobIsShownAsPressReadsIt) {
   EXPECT_EQ(world.call("POST", "jobs/1000001/cancel")->body(), wanted);
 }
 
+TEST_F(PressApiTest, AJobSaysHowLongItTook) {
+  world.tick = 1'500;  // microseconds, each time somebody looks
+  const auto id = world.post("proxy/upstreams", R"({"name":"203.0.113.7"})");
+  const auto took = [&](std::string_view what) {
+    const auto job = parse(world.call("GET", "jobs/" + std::to_string(id))->body()).as_object();
+    std::vector<std::string> all = {std::string(job.at(what).as_string())};
+    for (const auto& step : job.at("steps").as_array()) all.emplace_back(step.at(what).as_string());
+    return all;
+  };
+  // Asked for at .009786; its steps begin at .011286 and .012786, it is planned at .014286 and live at .015786.
+  EXPECT_EQ(took("duration"), (std::vector<std::string>{"00:00:00.004500", "00:00:00.001500", "00:00:00.003000"}));
+  EXPECT_EQ(took("start")[0], "2026-08-20 18:24:28.011286");
+  EXPECT_EQ(took("end"), (std::vector<std::string>{"2026-08-20 18:24:28.015786", "2026-08-20 18:24:28.012786",
+                                                   "2026-08-20 18:24:28.015786"}));
+  const auto newest = parse(world.call("GET", "jobs")->body()).as_array();
+  EXPECT_EQ(newest[0].at("end").as_string(), "2026-08-20 18:24:28.015786");
+  // When it was live is not stored; when it was planned is.
+  world.restart();
+  EXPECT_EQ(took("end")[0], "2026-08-20 18:24:28.014286");
+}
+
 TEST_F(PressApiTest, AFailedJobSaysWhyInItsStepToo) {
   const auto id = world.post("proxy/upstreams", R"({"name":"a/b"})");
   const auto job = parse(world.call("GET", "jobs/" + std::to_string(id))->body()).as_object();

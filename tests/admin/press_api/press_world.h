@@ -2,6 +2,7 @@
 // memory, as the control plane makes them.
 #pragma once
 
+#include <atomic>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <future>
@@ -36,7 +37,7 @@ struct PressWorld {
     api = PressApi::make({.publisher = *publisher,
                           .reader = *reader,
                           .config = [this] { return config; },
-                          .now = [this] { return now; },
+                          .now = [this] { return now.fetch_add(tick); },
                           .steady_now = [this] { return steady_now; }})
               .value();
   }
@@ -119,7 +120,8 @@ struct PressWorld {
   ObedientWorkers workers;
   PostQueue queue;
   std::shared_ptr<const Config> config = std::make_shared<const Config>();
-  std::int64_t now = 1'787'250'268'009'786;  // 2026-08-20 18:24:28.009786
+  std::atomic<std::int64_t> now = 1'787'250'268'009'786;  // 2026-08-20 18:24:28.009786
+  std::atomic<std::int64_t> tick = 0;                     // each time somebody looks
   TimePoint steady_now = TimePoint{} + std::chrono::hours(1);
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Publisher> publisher;
