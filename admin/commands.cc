@@ -61,13 +61,18 @@ Result<std::unique_ptr<Store>> open_store(const std::string& config_path) {
   return Store::open(config->state_dir, Store::Access::kCommand);
 }
 
+enum class Look { kAtRecords, kAtEveryPage };
+
 // What is stored; where nothing was ever stored, nothing.
-Result<LoadedState> stored_state(const Config& config) {
+Result<LoadedState> stored_state(const Config& config, Look look = Look::kAtRecords) {
   std::error_code failed;
   if (!std::filesystem::exists(config.state_dir + "/state.db", failed) && !failed) return LoadedState{};
   auto reader = StateReader::open(config.state_dir);
   if (!reader) return reader.error();
   if (const auto unlocked = (*reader)->use_vault(config.state_key); !unlocked) return unlocked.error();
+  if (look == Look::kAtEveryPage) {
+    if (const auto sound = (*reader)->check_integrity(); !sound) return sound.error();
+  }
   return (*reader)->load();
 }
 std::string percent_encoded(std::string_view text) {
@@ -125,7 +130,7 @@ int check(const std::string& config_path) {
     std::fprintf(stderr, "%s\n", fault.c_str());
     is_sound = false;
   }
-  const auto state = stored_state(*config);
+  const auto state = stored_state(*config, Look::kAtEveryPage);
   if (!state) return fail(config->state_dir + ": " + state.error().detail);
   for (const auto& fault : state->quarantined.kept()) {
     std::fprintf(stderr, "%s: %s: %s\n", config->state_dir.c_str(), fault.path.c_str(), fault.message.c_str());

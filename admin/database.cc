@@ -53,6 +53,11 @@ Statement& Statement::bind_null(int parameter) {
   return *this;
 }
 
+Statement& Statement::bind_column(int parameter, const Statement& row, int column) {
+  sqlite3_bind_value(statement_, parameter, sqlite3_column_value(row.statement_, column));
+  return *this;
+}
+
 Result<bool> Statement::step() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
@@ -157,8 +162,8 @@ Error Database::last_error() const {
   const bool is_full = code == SQLITE_FULL || (code == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT));
   if (is_full) return make_error(Reason::kIo, path_ + ": the disk is full");
   if (is_damage(code)) {
-    return make_error(Reason::kInvalid, path_ + " is damaged (" + sqlite3_errmsg(connection_) +
-                                            "): restore a backup, or move it away to begin anew");
+    return make_error(Reason::kInvalid,
+                      path_ + " is damaged (" + sqlite3_errmsg(connection_) + "): " + std::string(kRestore));
   }
   if (code == SQLITE_BUSY) return make_error(Reason::kIo, path_ + ": another process has been writing for 5 s");
   std::string detail = path_ + ": " + sqlite3_errmsg(connection_);

@@ -18,6 +18,10 @@ namespace hybridge {
 
 class Database;
 
+// What to do about a damaged one.
+inline constexpr std::string_view kRestore =
+    "put a copy made by `hybridge backup` in its place, or move it away to begin anew";
+
 class Statement {
  public:
   Statement() = default;
@@ -30,6 +34,7 @@ class Statement {
   Statement& bind_blob(int parameter, std::string_view bytes);
   Statement& bind(int parameter, std::int64_t number);
   Statement& bind_null(int parameter);
+  Statement& bind_column(int parameter, const Statement& row, int column);  // as it is, a copy
 
   Result<bool> step();  // false: no more rows
   Result<void> run();   // to its end, and ready to be bound again

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "admin/salvage.h"
 #include "admin/schema.h"
 #include "base/host_name.h"
 #include "routing/rule_json.h"
@@ -149,6 +150,7 @@ Result<LoadedState> StateReader::load() {
   if (loaded) loaded = load_certificates(state);
   static_cast<void>(database_->execute("COMMIT"));
   if (!loaded) return loaded.error();
+  add_missing(state_dir_, state.quarantined);
   return state;
 }
 
@@ -410,6 +412,15 @@ Result<std::string> StateReader::secret(std::string_view name) {
 Result<void> StateReader::back_up(const std::string& file) {
   const std::lock_guard lock(mutex_);
   return database_->back_up(file);
+}
+
+Result<void> StateReader::check_integrity() {
+  const std::lock_guard lock(mutex_);
+  const auto sound = database_->text("PRAGMA integrity_check(1)");
+  if (!sound) return sound.error();
+  if (*sound == "ok") return {};
+  return make_error(Reason::kInvalid, database_->path() + " is damaged (" + *sound +
+                                          "): restart to take over what can be read, or " + std::string(kRestore));
 }
 
 Result<std::int64_t> StateReader::data_version() {

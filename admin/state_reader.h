@@ -67,6 +67,7 @@ class StateReader {
   Result<std::string> secret(std::string_view name);
   // One consistent copy of everything into a new file, whoever writes meanwhile. kConflict: the file is there; kIo.
   Result<void> back_up(const std::string& file);
+  Result<void> check_integrity();  // of every page: seconds for a large state
   // Another number whenever any other connection has committed something.
   Result<std::int64_t> data_version();
 

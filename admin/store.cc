@@ -10,7 +10,9 @@
 #include <cstring>
 #include <filesystem>
 
+#include "admin/salvage.h"
 #include "admin/schema.h"
+#include "base/process_log.h"
 
 namespace hybridge {
 
@@ -92,17 +94,40 @@ Result<void> Store::Lock::take(const std::string& state_dir, Descriptor inherite
 
 Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, Access access, Descriptor lock) {
   std::unique_ptr<Store> store(new Store);
+  store->state_dir_ = state_dir;
+  // Who hands it down still reads from the file.
+  const bool may_salvage = access == Access::kServe && !lock.is_open();
   if (auto made = make_directory(state_dir); !made) return made.error();
   if (access == Access::kServe) {
     if (auto taken = store->lock_.take(state_dir, std::move(lock)); !taken) return taken.error();
   }
   const auto path = state_file(state_dir);
   if (auto made = make_private_file(path, state_dir); !made) return made.error();
+  if (may_salvage && is_suspected(state_dir)) {
+    const auto salvaged = salvage_state(state_dir);
+    if (!salvaged) log::error("the state serves as it is, damaged: {}", salvaged.error().detail);
+  }
+  auto opened = store->open_database(path);
+  if (!opened && opened.error().reason == Reason::kInvalid && may_salvage) {
+    opened = store->salvage_and_open(state_dir, opened.error());
+  }
+  if (!opened) return opened.error();
+  return store;
+}
+
+Result<void> Store::open_database(const std::string& path) {
   auto database = Database::open(path, Database::Access::kReadWrite);
   if (!database) return database.error();
-  store->database_ = std::move(*database);
-  if (auto prepared = store->prepare(); !prepared) return prepared.error();
-  return store;
+  database_ = std::move(*database);
+  return prepare();
+}
+
+Result<void> Store::salvage_and_open(const std::string& state_dir, const Error& damage) {
+  database_.reset();
+  const auto salvaged = salvage_state(state_dir);
+  if (salvaged) return open_database(state_file(state_dir));
+  if (salvaged.error().detail == damage.detail) return damage;
+  return make_error(salvaged.error().reason, damage.detail + "; it cannot be salvaged: " + salvaged.error().detail);
 }
 
 Store::~Store() = default;
@@ -127,12 +152,13 @@ Result<void> Store::prepare() {
     return set;
   }
   if (auto made = prepare_schema(*database_); !made) return made;
-  // The certificates are too many to be read at each start; a damaged one is found when it is loaded.
-  for (const char* table : {"meta", "servers", "sites", "hosts", "rules", "tokens", "holds", "site_groups"}) {
+  // The certificates' pairs are too many to be read at each start; a damaged one is found when it is loaded.
+  for (const char* table :
+       {"meta", "servers", "sites", "hosts", "rules", "certificates", "tokens", "holds", "site_groups"}) {
     const auto sound = database_->text(std::string("PRAGMA quick_check('") + table + "')");
     if (!sound) return sound.error();
     if (*sound != "ok") {
-      return make_error(Reason::kInvalid, database_->path() + " is damaged (" + *sound + "): restore a backup");
+      return make_error(Reason::kInvalid, database_->path() + " is damaged (" + *sound + "): " + std::string(kRestore));
     }
   }
   const auto prepare_into = [&](Statement& into, const std::string& sql) -> Result<void> {
@@ -164,6 +190,12 @@ Result<void> Store::prepare() {
 }
 
 Result<void> Store::commit(std::span<const StoreWrite> writes) {
+  auto committed = commit_all(writes);
+  if (!committed && committed.error().reason == Reason::kInvalid) suspect_state(state_dir_);
+  return committed;
+}
+
+Result<void> Store::commit_all(std::span<const StoreWrite> writes) {
   auto transaction = Transaction::begin(*database_);
   if (!transaction) return transaction.error();
   for (const auto& each : writes) {
@@ -315,13 +347,6 @@ Result<bool> Store::remove_token(std::string_view name) {
     if (auto finished = remove->run(); !finished) return finished.error();
   }
   return *found;
-}
-
-Result<void> Store::check_integrity() {
-  const auto sound = database_->text("PRAGMA integrity_check(1)");
-  if (!sound) return sound.error();
-  if (*sound == "ok") return {};
-  return make_error(Reason::kInvalid, database_->path() + " is damaged (" + *sound + "): restore a backup");
 }
 
 }  // namespace hybridge

@@ -23,8 +23,9 @@ class Store {
  public:
   enum class Access { kServe, kCommand };
 
-  // Makes the directory and the database where they are missing. kConflict: another process serves from it, or a newer
-  // hybridge made it; kInvalid: no store, or damaged; kIo.
+  // Makes the directory and the database where they are missing. A damaged one is salvaged by kServe, if nobody handed
+  // the lock down. kConflict: another process serves from it, or a newer hybridge made it; kInvalid: no store, or
+  // damaged; kIo.
   // `lock`: as lock_descriptor() of the process that this one takes over from; the store is never without its lock.
   static Result<std::unique_ptr<Store>> open(const std::string& state_dir, Access access, Descriptor lock = {});
   ~Store();
@@ -38,7 +39,6 @@ class Store {
 
   Result<void> add_token(const TokenRecord& token);  // kConflict: the name is taken
   Result<bool> remove_token(std::string_view name);  // false: there is none
-  Result<void> check_integrity();                    // reads every page: seconds for a large store
   // The oldest, `most` at most; how many it was. Of jobs the newest stays, so that ids grow.
   Result<std::size_t> forget_audit_before(std::int64_t unix_milliseconds, std::size_t most);
   Result<std::size_t> forget_jobs_before(std::int64_t unix_microseconds, std::size_t most);
@@ -54,7 +54,10 @@ class Store {
  private:
   Store() = default;
 
+  Result<void> open_database(const std::string& path);
+  Result<void> salvage_and_open(const std::string& state_dir, const Error& damage);
   Result<void> prepare();
+  Result<void> commit_all(std::span<const StoreWrite> writes);
   Result<void> write(const StoreWrite& write);
   Result<void> write_change(const Change& change, std::uint64_t revision);
   Result<void> write_certificate(const CertificateRecord& certificate, std::uint64_t revision);
@@ -73,6 +76,7 @@ class Store {
     Descriptor descriptor_;
   };
 
+  std::string state_dir_;
   Lock lock_;  // goes last: until then nobody else may write
   std::unique_ptr<Database> database_;
   std::shared_ptr<const KeyVault> vault_;  // null: none

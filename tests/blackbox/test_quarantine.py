@@ -5,6 +5,7 @@ import sqlite3
 from harness.hybridge import run_command
 from harness.scripted_origin import answering, ok
 
+PAGE = 4096  # of SQLite
 
 def damage(edge, *statements: str) -> None:
     database = sqlite3.connect(edge.directory / "state" / "state.db")
@@ -50,3 +51,62 @@ def test_a_damaged_record_is_left_out_and_told(make_edge, make_origin, authority
     assert edge.metric("quarantined_records") == 0
     with edge.tls_client("bad.test") as client:
         assert client.get("bad.test").content == "fine"
+
+
+def damage_pages(edge, is_damaged) -> int:
+    """Other bytes on the pages of which it is true; how many there are."""
+    path = edge.directory / "state" / "state.db"
+    damage(edge)  # what is in the log comes into the file
+    pages = path.stat().st_size // PAGE
+    with open(path, "r+b") as file:
+        for page in range(pages):
+            if is_damaged(page, pages):
+                file.seek(page * PAGE)
+                file.write(b"\xee" * PAGE)
+    return pages
+
+
+def test_destroyed_pages_take_nothing_but_their_records_along(make_edge, make_origin):
+    edge = make_edge({"redirect_to_https": False})
+    origin = make_origin(answering(ok(b"fine")))
+    edge.add_site("good.test", origin)
+    server = edge.routes["sites"]["good.test"]["server"]
+    names = [f"s{number:04}.test" for number in range(1500)]
+    edge.routes["sites"].update({name: {"server": server, "status": "active"} for name in names})
+    revision = edge.put_routes().json["revision"]
+    edge.process.kill()
+    edge.expected_errors = ["state.db was damaged", "a stored record cannot be right"]
+    damage_pages(edge, lambda page, pages: page > pages // 3 and page % 9 == 0)
+    checked = run_command("check", config=edge.config_path)
+    assert checked.returncode == 1 and "is damaged" in checked.stderr and "hybridge backup" in checked.stderr
+
+    edge.start()
+    with edge.plain_client() as client:
+        served = [name for name in [*names, "good.test"] if client.get(name).status == 200]
+    assert 500 < len(served) < len(names)
+    status = edge.admin("GET", "/v1/status").json
+    assert {fault["path"] for fault in status["quarantined"]} >= {"sites"} and status["revision"] > revision
+    assert edge.metric("quarantined_records") == status["quarantined_count"] > 0
+    assert "what can be read of it serves" in edge.process.stderr()
+
+    # What is pushed anew is served, and stays; the lists stay until somebody has seen them.
+    edge.put_routes()
+    edge.kill_and_start_again()
+    with edge.plain_client() as client:
+        assert all(client.get(name).status == 200 for name in names[::10])
+    assert edge.metric("quarantined_records") > 0
+    for kept in (edge.directory / "state").glob("state.db.damaged-*"):
+        kept.unlink()
+    edge.kill_and_start_again()
+    assert edge.metric("quarantined_records") == 0
+    assert run_command("check", config=edge.config_path).returncode == 0
+
+
+def test_a_state_of_which_nothing_can_be_read_is_refused(make_edge, make_origin):
+    edge = make_edge()
+    edge.add_site("good.test", make_origin(answering(ok(b"fine"))))
+    assert edge.stop() == 0
+    damage_pages(edge, lambda page, pages: page > 0)
+    refused = run_command("run", config=edge.config_path)
+    assert refused.returncode == 1 and "put a copy made by `hybridge backup` in its place" in refused.stderr
+    assert not list((edge.directory / "state").glob("state.db.*salvage*"))
