@@ -18,6 +18,7 @@ constexpr std::string_view kSealed = "\x01hyb";  // no PEM begins so
 constexpr std::size_t kNonce = 12;
 constexpr std::size_t kTag = 16;
 constexpr std::string_view kDataKey = "data_key";  // among the secrets
+constexpr std::string_view kNextDataKey = "next_data_key";
 
 using Cipher = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
@@ -43,24 +44,66 @@ std::optional<std::uint8_t> hex_byte(char high, char low) {
   return static_cast<std::uint8_t>(digit(high) * 16 + digit(low));
 }
 
-Result<std::string> data_key_of(Database& database) {
+// The data key as it is stored, encrypted; "": there is none of that name.
+Result<std::string> stored_key(Database& database, std::string_view name) {
   auto row = database.prepare("SELECT value FROM secrets WHERE name = ?");
   if (!row) return row.error();
-  const auto found = row->bind(1, kDataKey).step();
+  const auto found = row->bind(1, name).step();
   if (!found) return found.error();
   return *found ? std::string(row->text(0)) : std::string();
 }
 
-Result<std::shared_ptr<const KeyVault>> unlock(const std::string& wrapped, const KeyVault::Key& outer,
-                                               const std::string& key_file) {
+// What leads from the key outside to the data key. Both are bound to one name: the next one becomes the first.
+std::string wrapped(const KeyVault::Key& inner, const KeyVault::Key& outer) {
+  return KeyVault(outer).seal({reinterpret_cast<const char*>(inner.data()), inner.size()}, kDataKey);
+}
+
+std::optional<KeyVault::Key> unwrapped(const std::string& stored, const KeyVault::Key& outer) {
+  const auto plain = KeyVault(outer).unseal(stored, kDataKey);
   KeyVault::Key inner{};
-  const auto plain = KeyVault(outer).unseal(wrapped, kDataKey);
-  if (!plain || plain->size() != inner.size()) {
-    return make_error(Reason::kInvalid,
-                      key_file + " is not the key that the private keys in the state are encrypted by");
-  }
+  if (stored.empty() || !plain || plain->size() != inner.size()) return std::nullopt;
   std::copy(plain->begin(), plain->end(), inner.begin());
-  return std::make_shared<const KeyVault>(inner);
+  return inner;
+}
+
+Result<void> put_key(Database& database, std::string_view name, const std::string& stored) {
+  auto put = database.prepare("INSERT OR REPLACE INTO secrets VALUES (?, ?)");
+  if (!put) return put.error();
+  return put->bind(1, name).bind_blob(2, stored).run();
+}
+
+struct Unlocked {
+  KeyVault::Key key;
+  bool is_next = false;  // by the key that takes the place of the other
+};
+
+Result<Unlocked> unlock(Database& database, const std::string& key_file) {
+  const auto outer = KeyVault::read_key(key_file);
+  if (!outer) return outer.error();
+  for (const auto name : {kNextDataKey, kDataKey}) {
+    const auto stored = stored_key(database, name);
+    if (!stored) return stored.error();
+    if (const auto key = unwrapped(*stored, *outer)) return Unlocked{*key, name == kNextDataKey};
+  }
+  return make_error(Reason::kInvalid, key_file + " is not the key that the private keys in the state are encrypted by");
+}
+
+// Old pages of the log hold what was there before.
+Result<void> empty_log(Database& database) {
+  const auto emptied = database.number("PRAGMA wal_checkpoint(TRUNCATE)");
+  return emptied ? Result<void>() : emptied.error();
+}
+
+Result<void> forget_former_key(Database& database) {
+  auto transaction = Transaction::begin(database);
+  if (!transaction) return transaction.error();
+  if (auto forgotten = database.execute("DELETE FROM secrets WHERE name = 'data_key'; "
+                                        "UPDATE secrets SET name = 'data_key' WHERE name = 'next_data_key'");
+      !forgotten) {
+    return forgotten;
+  }
+  if (auto committed = transaction->commit(); !committed) return committed;
+  return empty_log(database);
 }
 
 // Every key that is stored in the clear.
@@ -72,19 +115,21 @@ Result<void> seal_all(Database& database, const KeyVault& vault) {
   std::int64_t last = -1;
   for (bool is_more = true; is_more;) {
     std::vector<std::pair<std::int64_t, std::string>> sealed;
+    const auto before = last;
     rows->bind(1, last);
     for (;;) {
       const auto row = rows->step();
       if (!row) return row.error();
       if (!*row) break;
       last = rows->number(0);
+      if (KeyVault::is_sealed(rows->text(3))) continue;  // by a data key that was lost: no other opens it
       sealed.emplace_back(last, vault.seal(rows->text(3), KeyVault::name_of_pair(rows->text(1), rows->number(2))));
     }
     rows->reset();
     for (const auto& [row, key] : sealed) {
       if (auto written = update->bind_blob(1, key).bind(2, row).run(); !written) return written;
     }
-    is_more = !sealed.empty();
+    is_more = last != before;
   }
   return {};
 }
@@ -112,20 +157,27 @@ Result<KeyVault::Key> KeyVault::read_key(const std::string& path) {
 }
 
 Result<std::shared_ptr<const KeyVault>> KeyVault::open(Database& database, const std::string& key_file) {
-  const auto wrapped = data_key_of(database);
-  if (!wrapped) return wrapped.error();
-  if (wrapped->empty()) return std::shared_ptr<const KeyVault>();
+  const auto stored = stored_key(database, kDataKey);
+  if (!stored) return stored.error();
+  if (stored->empty()) return std::shared_ptr<const KeyVault>();
   if (key_file.empty()) {
     return make_error(Reason::kInvalid, database.path() + " has encrypted private keys: state_key must name the key");
   }
-  const auto outer = read_key(key_file);
-  if (!outer) return outer.error();
-  return unlock(*wrapped, *outer, key_file);
+  const auto unlocked = unlock(database, key_file);
+  if (!unlocked) return unlocked.error();
+  return std::make_shared<const KeyVault>(unlocked->key);
 }
 
 Result<std::shared_ptr<const KeyVault>> KeyVault::open_or_make(Database& database, const std::string& key_file) {
   auto known = open(database, key_file);
-  if (!known || *known || key_file.empty()) return known;
+  if (!known || key_file.empty()) return known;
+  if (*known) {
+    const auto unlocked = unlock(database, key_file);
+    if (!unlocked) return unlocked.error();
+    if (!unlocked->is_next) return known;
+    if (auto forgotten = forget_former_key(database); !forgotten) return forgotten.error();
+    return known;
+  }
   const auto outer = read_key(key_file);
   if (!outer) return outer.error();
   Key inner{};
@@ -133,15 +185,28 @@ Result<std::shared_ptr<const KeyVault>> KeyVault::open_or_make(Database& databas
   auto vault = std::make_shared<const KeyVault>(inner);
   auto transaction = Transaction::begin(database);
   if (!transaction) return transaction.error();
-  const auto wrapped = KeyVault(*outer).seal({reinterpret_cast<const char*>(inner.data()), inner.size()}, kDataKey);
-  auto put = database.prepare("INSERT INTO secrets VALUES (?, ?)");
-  if (!put) return put.error();
-  if (auto written = put->bind(1, kDataKey).bind_blob(2, wrapped).run(); !written) return written.error();
+  if (auto put = put_key(database, kDataKey, wrapped(inner, *outer)); !put) return put.error();
   if (auto sealed = seal_all(database, *vault); !sealed) return sealed.error();
   if (auto committed = transaction->commit(); !committed) return committed.error();
-  // The log has them in the clear still.
-  if (auto emptied = database.number("PRAGMA wal_checkpoint(TRUNCATE)"); !emptied) return emptied.error();
+  if (auto emptied = empty_log(database); !emptied) return emptied.error();
   return vault;
+}
+
+Result<void> KeyVault::rotate(Database& database, const std::string& key_file, const std::string& new_key_file) {
+  const auto stored = stored_key(database, kDataKey);
+  if (!stored) return stored.error();
+  if (stored->empty() || key_file.empty()) {
+    return make_error(Reason::kInvalid,
+                      database.path() + " has no encrypted private keys: name the key by state_key, and restart");
+  }
+  const auto unlocked = unlock(database, key_file);
+  if (!unlocked) return unlocked.error();
+  const auto outer = read_key(new_key_file);
+  if (!outer) return outer.error();
+  if (unwrapped(*stored, *outer)) {
+    return make_error(Reason::kConflict, new_key_file + " is the key that the state is encrypted by already");
+  }
+  return put_key(database, kNextDataKey, wrapped(unlocked->key, *outer));
 }
 
 std::string KeyVault::seal(std::string_view plain, std::string_view name) const {

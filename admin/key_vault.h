@@ -1,7 +1,9 @@
 // Private keys at rest: encrypted in the store, when the configuration names a key for that (`state_key`, for instance
 // a credential of systemd's), so that a copy of the database is not a copy of the keys.
 //
-// An envelope: keys are encrypted by a data key that the store keeps, which is encrypted by the key from outside.
+// An envelope: keys are encrypted by a data key that the store keeps, which is encrypted by the key from outside. That
+// one is changed in two steps, so that there is no moment at which a start fails: rotate() has the data key kept
+// encrypted by both, and the first who may write and comes with the new one forgets the old.
 // AES-256 in GCM, each value bound to the name it is stored under, so that none can be put in another's place.
 // Immutable; any thread.
 #pragma once
@@ -26,8 +28,13 @@ class KeyVault {
   // The vault of that store; null: none, for `key_file` is "". kInvalid: it is not the key that the store was encrypted
   // by, or the store is encrypted and there is no key.
   static Result<std::shared_ptr<const KeyVault>> open(Database& database, const std::string& key_file);
-  // The same for whoever may write: a store that is not encrypted yet is, whole or not at all.
+  // The same for whoever may write: a store that is not encrypted yet is, whole or not at all, and a key that was
+  // replaced opens it no more.
   static Result<std::shared_ptr<const KeyVault>> open_or_make(Database& database, const std::string& key_file);
+
+  // From now on the store opens by either key. kConflict: it does by the new one; kInvalid: it is not encrypted, or not
+  // by `key_file`; kIo.
+  static Result<void> rotate(Database& database, const std::string& key_file, const std::string& new_key_file);
 
   explicit KeyVault(const Key& key) : key_(key) {}
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "admin/agent_folder.h"
+#include "admin/key_vault.h"
 #include "admin/state_reader.h"
 #include "admin/store.h"
 #include "proxy/config.h"
@@ -56,6 +57,20 @@ int back_up(const std::string& config_path, const std::string& file) {
   if (!copied) return fail(copied.error().detail);
   std::printf("%s is the state of %s, as one consistent copy; it holds private keys\n", file.c_str(),
               config->state_dir.c_str());
+  return 0;
+}
+
+int rotate_state_key(const std::string& config_path, const std::string& new_key_file) {
+  const auto config = load_config(config_path);
+  if (!config) return fail(config.error().detail);
+  const auto store = Store::open(config->state_dir, Store::Access::kCommand);
+  if (!store) return fail(store.error().detail);
+  const auto rotated = KeyVault::rotate((*store)->database(), config->state_key, new_key_file);
+  if (!rotated) return fail(rotated.error().detail);
+  std::printf(
+      "%s opens the private keys in %s, and %s does until a start finds the new one: name it by state_key, "
+      "then restart or upgrade\n",
+      new_key_file.c_str(), config->state_dir.c_str(), config->state_key.c_str());
   return 0;
 }
 

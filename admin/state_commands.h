@@ -1,5 +1,5 @@
-// The commands that move the state as a whole: `backup`, `import-agent`, `export-agent`. Each prints its result on
-// standard output, its faults on standard error, and gives the exit status.
+// The commands that are about the state as a whole: `backup`, `rotate-state-key`, `import-agent`, `export-agent`. Each
+// prints its result on standard output, its faults on standard error, and gives the exit status.
 #pragma once
 
 #include <string>
@@ -7,6 +7,7 @@
 namespace hybridge {
 
 int back_up(const std::string& config_path, const std::string& file);
+int rotate_state_key(const std::string& config_path, const std::string& new_key_file);
 int import_agent(const std::string& config_path, const std::string& directory);
 int export_agent(const std::string& config_path, const std::string& directory);
 

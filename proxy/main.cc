@@ -98,35 +98,37 @@ int main(int argc, char** argv) {
   auto* backup = add_command(app, "backup", "copy the stored state, whether or not the process runs", config);
   backup->add_option("FILE", path, "a new file")->required();
   backup->callback([&] { status = hybridge::back_up(config, path); });
-  auto* import = add_command(app, "import-agent", "take over an existing Frappe agent folder", config);
-  import->add_option("DIR", path, "where its config.json is")->required();
-  import->callback([&] { status = hybridge::import_agent(config, path);
-});
-auto* to_agent = add_command(app, "export-agent", "write that layout, so that one can go back", config);
-to_agent->add_option("DIR", path, "a new directory")->required();
-to_agent->callback([&] { status = hybridge::export_agent(config, path); });
+  auto* rotate = add_command(app, "rotate-state-key", "let another key open the stored private keys, too", config);
+  rotate->add_option("FILE", path, "with the new key, which state_key is to name next")->required();
+  rotate->callback([&] { status = hybridge::rotate_state_key(config, path); });
+  auto* from_agent = add_command(app, "import-agent", "take over an existing Frappe agent folder", config);
+  from_agent->add_option("DIR", path, "where its config.json is")->required();
+  from_agent->callback([&] { status = hybridge::import_agent(config, path); });
+  auto* to_agent = add_command(app, "export-agent", "write that layout, so that one can go back", config);
+  to_agent->add_option("DIR", path, "a new directory")->required();
+  to_agent->callback([&] { status = hybridge::export_agent(config, path); });
 
-std::string name;
-std::string role = "read";
-auto* token = app.add_subcommand("token", "tokens of the admin API");
-token->require_subcommand(1);
-auto* add = add_command(*token, "add", "make a token and print it, once", config);
-add->add_option("NAME", name, "who will use it")->required();
-add->add_option("--role", role, "read, route, certificate, hold or admin")->required();
-add->callback([&] { status = hybridge::add_token(config, name, role, as_json); });
-auto* list = add_command(*token, "list", "names and roles", config);
-list->callback([&] { status = hybridge::list_tokens(config, as_json); });
-for (auto* command : {add, list}) command->add_flag("--json", as_json, "as JSON");
-auto* remove = add_command(*token, "remove", "from now on it opens nothing", config);
-remove->add_option("NAME", name, "as it was added")->required();
-remove->callback([&] { status = hybridge::remove_token(config, name); });
+  std::string name;
+  std::string role = "read";
+  auto* token = app.add_subcommand("token", "tokens of the admin API");
+  token->require_subcommand(1);
+  auto* add = add_command(*token, "add", "make a token and print it, once", config);
+  add->add_option("NAME", name, "who will use it")->required();
+  add->add_option("--role", role, "read, route, certificate, hold or admin")->required();
+  add->callback([&] { status = hybridge::add_token(config, name, role, as_json); });
+  auto* list = add_command(*token, "list", "names and roles", config);
+  list->callback([&] { status = hybridge::list_tokens(config, as_json); });
+  for (auto* command : {add, list}) command->add_flag("--json", as_json, "as JSON");
+  auto* remove = add_command(*token, "remove", "from now on it opens nothing", config);
+  remove->add_option("NAME", name, "as it was added")->required();
+  remove->callback([&] { status = hybridge::remove_token(config, name); });
 
-add_command(app, "agent-password", "store the hash of the press API's password, read on standard input", config)
-    ->callback([&] { status = hybridge::set_password(config, hybridge::kAgentPassword); });
-add_command(app, "monitoring-password",
-            "store the hash of the password that /metrics/ and /status of the proxy's own name ask for", config)
-    ->callback([&] { status = hybridge::set_password(config, hybridge::kMonitoringPassword); });
+  add_command(app, "agent-password", "store the hash of the press API's password, read on standard input", config)
+      ->callback([&] { status = hybridge::set_password(config, hybridge::kAgentPassword); });
+  add_command(app, "monitoring-password",
+              "store the hash of the password that /metrics/ and /status of the proxy's own name ask for", config)
+      ->callback([&] { status = hybridge::set_password(config, hybridge::kMonitoringPassword); });
 
-CLI11_PARSE(app, argc, argv);
-return status;
+  CLI11_PARSE(app, argc, argv);
+  return status;
 }

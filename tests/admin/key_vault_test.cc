@@ -124,6 +124,57 @@ TEST(KeyVault, SaysWhenTheKeyIsMissingOrAnother) {
   EXPECT_FALSE(reader->pairs("a.test")) << "without the vault it opens nothing";
 }
 
+TEST(KeyVault, IsOpenedByTheOldKeyUntilTheNewOneHasCome) {
+  SealedStore sealed;
+  const auto next = sealed.directory / "next";
+  std::ofstream(next) << std::string(64, 'b');
+  const auto restart_with = [&](const std::string& key) {
+    return Store::open(sealed.directory.path(), Store::Access::kServe).value()->use_vault(key);
+  };
+  const auto stored_key = [&](const std::string& key) {
+    auto reader = StateReader::open(sealed.directory.path()).value();
+    EXPECT_TRUE(reader->use_vault(key));
+    return reader->pairs("a.test").value()[0].key;
+  };
+  {
+    auto store = Store::open(sealed.directory.path(), Store::Access::kServe).value();
+    ASSERT_TRUE(store->use_vault(sealed.key_file()));
+    sealed.put(*store, "a.test", "KEY");
+    ASSERT_TRUE(KeyVault::rotate(store->database(), sealed.key_file(), next));
+    sealed.put(*store, "b.test", "KEY");  // who serves goes on
+  }
+  // Killed here, or the configuration still names the old one: either opens it, until a start comes with the new one.
+  EXPECT_EQ(stored_key(next), "KEY");
+  EXPECT_EQ(stored_key(sealed.key_file()), "KEY");
+  ASSERT_TRUE(restart_with(sealed.key_file()));
+  EXPECT_EQ(stored_key(next), "KEY");
+  ASSERT_TRUE(restart_with(next));
+  EXPECT_EQ(stored_key(next), "KEY");
+  EXPECT_THAT(restart_with(sealed.key_file()).error().detail, HasSubstr("is not the key"));
+  ASSERT_TRUE(restart_with(next));
+}
+
+TEST(KeyVault, ReplacesTheNextKeyOnly) {
+  SealedStore sealed;
+  const auto key = [&](const std::string& name, char digit) {
+    std::ofstream(sealed.directory / name) << std::string(64, digit);
+    return std::string(sealed.directory / name);
+  };
+  auto store = Store::open(sealed.directory.path(), Store::Access::kServe).value();
+  auto& database = store->database();
+  const auto lost = key("lost", 'b');
+  const auto next = key("next", 'c');
+  EXPECT_THAT(KeyVault::rotate(database, sealed.key_file(), next).error().detail,
+              HasSubstr("no encrypted private keys"));
+  ASSERT_TRUE(store->use_vault(sealed.key_file()));
+  EXPECT_THAT(KeyVault::rotate(database, next, lost).error().detail, HasSubstr("is not the key"));
+  EXPECT_EQ(KeyVault::rotate(database, sealed.key_file(), sealed.key_file()).error().reason, Reason::kConflict);
+  ASSERT_TRUE(KeyVault::rotate(database, sealed.key_file(), lost));
+  ASSERT_TRUE(KeyVault::rotate(database, sealed.key_file(), next));
+  EXPECT_FALSE(store->use_vault(lost));
+  EXPECT_TRUE(store->use_vault(next));
+}
+
 TEST(KeyVault, IsNotThereWithoutAKey) {
   SealedStore sealed;
   auto store = Store::open(sealed.directory.path(), Store::Access::kServe).value();

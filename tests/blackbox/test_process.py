@@ -171,6 +171,28 @@ def test_keys_are_encrypted_in_the_store_by_a_key_from_outside(make_edge, author
     assert refused.returncode == 1 and "state_key must name the key" in refused.stderr
 
 
+def test_the_key_of_the_store_is_changed_while_it_serves(make_edge, authority):
+    edge = make_edge(start=False)
+    old, new = (edge.directory / name for name in ("state-key", "new-state-key"))
+    old.write_text("0123456789abcdef" * 4)
+    new.write_text("fedcba9876543210" * 4)
+    edge.config["state_key"] = str(old)
+    edge.start()
+    edge.put_certificate("a.test", authority.issue("a.test"))
+    rotated = run_command("rotate-state-key", str(new), config=edge.config_path)
+    assert rotated.returncode == 0 and "name it by state_key" in rotated.stdout, rotated.stderr
+    edge.kill_and_start_again()  # before anybody has told it
+    edge.config["state_key"] = str(new)
+    edge.kill_and_start_again()
+    with edge.tls_client("a.test") as client:
+        assert client.socket.getpeercert()["subjectAltName"] == (("DNS", "a.test"),)
+    assert edge.stop() == 0
+    edge.config["state_key"] = str(old)
+    edge.write_config()
+    refused = run_command("run", config=edge.config_path)
+    assert refused.returncode == 1 and "is not the key" in refused.stderr
+
+
 # Configuration --------------------------------------------------------------------------------------------------------
 
 
