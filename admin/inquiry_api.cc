@@ -17,6 +17,8 @@ namespace hybridge {
 namespace {
 constexpr std::int64_t kMostAudited = 1000;
 constexpr std::int64_t kAudited = 100;
+constexpr std::int64_t kMostRequests = 1000;
+constexpr std::int64_t kRequests = 100;
 
 std::string_view parameter(const ApiRequest& request, std::string_view name, std::string_view otherwise) {
   const auto found = request.query.find(name);
@@ -66,27 +68,71 @@ void show_audit(const InquiryApi& api, const ApiRequest& request, const Answered
   answer.body += "}\n";
   answered(std::move(answer));
 }
+
 // The same fields as the access log's line.
-void show_request(const RecentRequest& found, const Answered& answered) {
-  const auto record = found.record();
+void append_request(std::string& body, const ExchangeRecord& record) {
   std::string line;
   LogFormat(Config::LogFormat::kJson).append(record, line);
   line.pop_back();
-  ApiAnswer answer;
-  answer.body = "{\"request\":" + line + ",\"why\":";
-  append_json_string(answer.body, meaning_of(record.reason));
+  body += "{\"request\":" + line + ",\"why\":";
+  append_json_string(body, meaning_of(record.reason));
   if (!record.detail.empty()) {
-    answer.body += ",\"detail\":";
-    append_json_string(answer.body, record.detail);
+    body += ",\"detail\":";
+    append_json_string(body, record.detail);
   }
-  answer.body += "}\n";
+  body += '}';
+}
+
+void show_request(const RecentRequest& found, const Answered& answered) {
+  ApiAnswer answer;
+  append_request(answer.body, found.record());
+  answer.body += '\n';
   answered(std::move(answer));
+}
+
+ApiAnswer worker_busy() {
+  return problem(503, "worker_busy", "a worker did not look in time");
+}
+
+// Those that failed last, of all hosts and reasons or of one.
+void list_failures(const InquiryApi& api, const ApiRequest& request, const Answered& answered) {
+  const auto limit = number_of(request, "limit", 1, kMostRequests, kRequests);
+  if (!limit) return answered(problem(400, "bad_query", "limit must be a number from 1 to 1000"));
+  const std::string host(parameter(request, "host", ""));
+  const auto normal = host.empty() ? Result<std::string>(host) : normalize_host_name(host);
+  if (!normal) return answered(problem(400, "bad_query", "host: " + normal.error().detail));
+  const std::string reason(parameter(request, "reason", ""));
+  if (!reason.empty() && !is_reason(reason)) {
+    return answered(
+        problem(400, "bad_query", in_quotes(reason) + " is no reason: upstream_connect_failed, for instance"));
+  }
+  using Found = std::vector<RecentRequest>;
+  const auto most = static_cast<std::size_t>(*limit);
+  const auto show = [answered, host = *normal, reason, most](const std::optional<Found>& found) {
+    if (!found) return answered(worker_busy());
+    ApiAnswer answer;
+    answer.body = "{\"requests\":[";
+    std::size_t shown = 0;
+    for (const auto& each : *found) {
+      const auto record = each.record();
+      if (!host.empty() && record.host != host) continue;
+      if (!reason.empty() && code(record.reason) != reason) continue;
+      if (shown == most) break;
+      if (shown++ > 0) answer.body += ',';
+      append_request(answer.body, record);
+    }
+    answer.body += "]}\n";
+    answered(std::move(answer));
+  };
+  const bool is_filtered = !host.empty() || !reason.empty();
+  api.workers.recent_failures(is_filtered ? std::numeric_limits<std::size_t>::max() : most,
+                              within<Found>(api.workers.patience, api.executor, show));
 }
 
 void find_request(const InquiryApi& api, const ApiRequest& request, const Answered& answered) {
   using Found = std::optional<RecentRequest>;
   const auto answer = [answered, id = request.parameter()](const std::optional<Found>& found) {
-    if (!found) return answered(problem(503, "worker_busy", "a worker did not look in time"));
+    if (!found) return answered(worker_busy());
     if (*found) return show_request(**found, answered);
     answered(problem(404, "not_found",
                      "no request " + in_quotes(id) + " is remembered: each worker knows the last " +
@@ -151,6 +197,14 @@ void add_inquiry_routes(std::vector<ApiRoute>& routes, const InquiryApi& api) {
                     .run = [api](const ApiRequest& request, const Answered& answered) {
                       show_explanation(api, request, answered);
                     }});
+  if (api.workers.recent_failures) {
+    routes.push_back(
+        {.pattern = "/v1/requests",
+         .query = {"host", "reason", "limit"},
+         .summary = "The requests that failed lately, the newest first; a site's own 4xx is no failure",
+         .gives = "Requests",
+         .run = [api](const ApiRequest& request, const Answered& answered) { list_failures(api, request, answered); }});
+  }
   routes.push_back({.pattern = "/v1/requests/{id}",
                     .summary = "What became of a request that ended lately",
                     .gives = "Request",

@@ -1,5 +1,5 @@
-// What operators ask: GET /v1/explain, what would become of a request; /v1/requests/{id}, what became of one;
-// /v1/sites/{name}/stats, how much a site does; /v1/audit, who changed what.
+// What operators ask: GET /v1/explain, what would become of a request; /v1/requests, which failed lately;
+// /v1/requests/{id}, what became of one; /v1/sites/{name}/stats, how much a site does; /v1/audit, who changed what.
 #pragma once
 
 #include <functional>

@@ -25,9 +25,11 @@ constexpr auto kParameters = std::to_array<Parameter>({
     {"before", R"({"type":"integer","minimum":1})", "Only those before this id: `next` of the page before."},
     {"dry_run", R"({"type":"boolean"})", "Check everything and change nothing."},
     {"from", R"({"type":"string"})", "A revision: what is newer is told first. Or the id of an event."},
+    {"host", R"({"type":"string"})", "Those for this host."},
     {"limit", R"({"type":"integer","minimum":1,"maximum":1000})", "As many, at most."},
     {"method", R"({"type":"string","default":"GET"})", "The method of the request."},
     {"ended", R"({"type":"boolean"})", "Those that have ended within a week, too."},
+    {"reason", R"({"type":"string"})", "Those that ended for this reason, a code as the access log has it."},
     {"ttl", R"({"type":"integer","minimum":60,"maximum":86400,"default":3600})", "Seconds that the token is good for."},
     {"wait", R"({"type":"string"})",
      "Of a begin: `drained`, or `0` for an answer when it has begun. Of a release: seconds, 30 at most unless it says "

@@ -141,6 +141,9 @@ const std::string_view kOpenApiSchemas = R"json(
     "request": {"type": "object", "description": "The fields of the access log's line"},
     "why": {"type": "string", "description": "What its reason means"},
     "detail": {"type": "string"}}},
+"Requests": {
+  "type": "object", "required": ["requests"],
+  "properties": {"requests": {"type": "array", "items": {"$ref": "#/components/schemas/Request"}}}},
 "SiteStats": {
   "type": "object", "required": ["site", "requests", "by_class", "bytes_in", "bytes_out", "duration_ms"],
   "description": "Since the process began",

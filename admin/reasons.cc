@@ -55,6 +55,13 @@ constexpr auto kMeanings = std::to_array<Meaning>({
 });
 }  // namespace
 
+bool is_reason(std::string_view text) {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(Reason::kCount_); ++i) {
+    if (code(static_cast<Reason>(i)) == text) return true;
+  }
+  return false;
+}
+
 std::string_view meaning_of(Reason reason) {
   for (const auto& meaning : kMeanings) {
     if (meaning.reason == reason) return meaning.text;

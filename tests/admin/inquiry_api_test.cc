@@ -66,6 +66,36 @@ TEST(InquiryApi, SaysWhenARequestIsNotRemembered) {
   EXPECT_EQ(test::code_of(*busy), "worker_busy");
 }
 
+TEST(InquiryApi, ListsWhatFailedLately) {
+  InquiryWorld world;
+  world.recent.keep(record_of("served", 200));
+  world.recent.keep(record_of("its own 404", 404));
+  world.recent.keep(record_of("first", 502, Reason::kUpstreamConnectFailed));
+  auto record = record_of("second", 500);
+  record.host = "other.test";
+  world.recent.keep(record);
+  world.recent.keep(record_of("third", 502, Reason::kUpstreamConnectFailed));
+  const auto ids = [&](const std::string& query) {
+    std::vector<std::string> found;
+    for (const auto& each : json_of(*world.get("/v1/requests" + query)).at("requests").as_array()) {
+      found.emplace_back(each.at("request").at("request_id").as_string());
+    }
+    return found;
+  };
+  EXPECT_THAT(ids(""), testing::ElementsAre("third", "second", "first"));
+  EXPECT_THAT(ids("?host=OTHER.test"), testing::ElementsAre("second"));
+  EXPECT_THAT(ids("?reason=upstream_connect_failed"), testing::ElementsAre("third", "first"));
+  EXPECT_THAT(ids("?reason=upstream_connect_failed&limit=1"), testing::ElementsAre("third"));
+  EXPECT_THAT(ids("?reason=ok&host=acme.test"), testing::IsEmpty());
+  EXPECT_EQ(json_of(*world.get("/v1/requests?limit=1")).at("requests").at(0).at("why"),
+            "no connection to the server could be made");
+  for (const std::string wrong : {"?limit=0", "?limit=1001", "?host=a_b", "?reason=bad_luck", "?since=1"}) {
+    EXPECT_EQ(world.get("/v1/requests" + wrong)->status(), 400) << wrong;
+  }
+  world.is_turning = false;
+  EXPECT_EQ(test::code_of(*world.get("/v1/requests")), "worker_busy");
+}
+
 TEST(InquiryApi, CountsWhatASiteDoes) {
   InquiryWorld world;
   for (const int status : {200, 200, 404}) world.counters.request_ended(record_of("x", status));
