@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "base/contain.h"
+
 namespace hybridge {
 
 Executor::Executor(const std::string& name, std::size_t threads) {
@@ -67,7 +69,7 @@ void Executor::run() {
       auto work = std::move(due_.front());
       due_.pop_front();
       lock.unlock();
-      work();
+      contain("a task", work);
       work = nullptr;  // what it holds goes before the lock is taken
       lock.lock();
     } else if (stopping_) {

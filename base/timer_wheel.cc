@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/contain.h"
+
 namespace hybridge {
 
 void Timer::arm(TimePoint deadline) {
@@ -45,7 +47,7 @@ void TimerWheel::advance(TimePoint now) {
         continue;
       }
       timer.deadline_ = kNever;
-      timer.owner_.on_timer();
+      contain("a timer", [&timer] { timer.owner_.on_timer(); });
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/contain.h"
 #include "io/epoll_driver.h"
 #include "io/ring_driver.h"
 #include "io/transport.h"
@@ -117,7 +118,7 @@ void Loop::run_posted() {
     work.swap(posted_);
     has_posted_.store(false, std::memory_order_relaxed);
   }
-  for (auto& item : work) item();
+  for (auto& item : work) contain("posted work", item);
 }
 
 void Loop::flush_and_bury() {

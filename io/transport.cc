@@ -12,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/contain.h"
 #include "io/loop.h"
 
 namespace hybridge {
@@ -25,6 +26,12 @@ constexpr std::size_t kRecordBytes = 16 * 1024;
 // A client needs a twentieth of this; more is somebody who fills memory before anybody knows him.
 constexpr std::size_t kHandshakeBytes = 64 * 1024;
 static_assert(kRecordBytes <= Chunk::kBytes);
+
+// A user that throws is at its end, as if its peer had gone; other transports go on.
+inline void tell(Transport& transport, Transport::User& user, void (Transport::User::*what)()) {
+  if (contain("a connection", [&] { (user.*what)(); }) || !transport.is_open()) return;
+  transport.driver_failed(ECANCELED);
+}
 }  // namespace
 
 Transport::Transport(Loop& loop, User& user) : loop_(loop), user_(&user), output_(loop.chunks()) {}
@@ -142,13 +149,13 @@ void Transport::flush_later() {
 }
 
 void Transport::flush_from_loop() {
-  user_->on_flushing();
+  tell(*this, *user_, &User::on_flushing);
   if (FlushHook::is_linked()) FlushHook::unlink();  // by what was written just now
   flush();
   driver_sent();
   if (is_open() && shutdown_done_ && !shutdown_told_) {
     shutdown_told_ = true;
-    user_->on_shut_down();
+    tell(*this, *user_, &User::on_shut_down);
   }
 }
 
@@ -214,7 +221,7 @@ void Transport::driver_connected(int error) {
     return;
   }
   is_connected_ = true;
-  user_->on_connected();
+  tell(*this, *user_, &User::on_connected);
 }
 
 void Transport::driver_received(std::span<const std::uint8_t> bytes) {
@@ -265,7 +272,7 @@ void Transport::advance_handshake() {
   is_connected_ = true;
   wants_input_ = false;
   auto early = std::exchange(kept_, {});
-  user_->on_connected();
+  tell(*this, *user_, &User::on_connected);
   if (!is_open()) return;
   tls_->feed(early);
   read_tls();
@@ -306,7 +313,7 @@ void Transport::take(std::span<const std::uint8_t> plain) {
     input_ = std::span<const std::uint8_t>(kept_).subspan(consumed);
   }
   taking_ = true;
-  user_->on_input();
+  tell(*this, *user_, &User::on_input);
   taking_ = false;
   if (is_open() && is_connected_) keep_rest();
 }
@@ -352,7 +359,7 @@ void Transport::driver_end() {
 
 void Transport::driver_peer_done() {
   if (std::exchange(readiness_.peer_done, true) || !watches_end_ || !is_connected_) return;
-  user_->on_peer_done();
+  tell(*this, *user_, &User::on_peer_done);
 }
 
 void Transport::driver_progressed(std::size_t bytes) {
@@ -363,12 +370,12 @@ void Transport::driver_progressed(std::size_t bytes) {
 void Transport::driver_sent() {
   if (was_blocked_ && is_open() && pending_output() < kHighWater / 2) {
     was_blocked_ = false;
-    user_->on_writable();
+    tell(*this, *user_, &User::on_writable);
   }
 }
 
 void Transport::driver_blocked() {
-  user_->on_blocked();
+  tell(*this, *user_, &User::on_blocked);
 }
 
 // Nobody will take it: whoever waits to write more goes on, into the void, while what was received is read.

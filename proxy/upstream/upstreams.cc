@@ -45,12 +45,12 @@ void Upstreams::close_idle() {
 }
 
 void Upstreams::on_timer() {
+  arm();
   const auto now = shared_.loop.now();
   std::erase_if(servers_, [&](const auto& entry) {
     return entry.second->is_unused() && now - entry.second->last_used() >= settings_.forget_after;
   });
   for (const auto& [name, server] : servers_) server->sweep();
-  arm();
 }
 
 void Upstreams::arm() {

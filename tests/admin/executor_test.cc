@@ -5,6 +5,8 @@
 #include <atomic>
 #include <future>
 #include <latch>
+#include <new>
+#include <stdexcept>
 
 namespace hybridge {
 namespace {
@@ -29,6 +31,15 @@ TEST(Executor, RunsLaterWorkWhenItsTimeHasCome) {
   EXPECT_EQ(first.get_future().get(), 2);
   executor.stop();
   EXPECT_FALSE(never);
+}
+
+TEST(Executor, GoesOnAfterWorkThatThrows) {
+  Executor executor("test");
+  std::promise<void> ran;
+  executor.post([] { throw std::runtime_error("a mistake"); });
+  executor.post_after(Duration::zero(), [] { throw std::bad_alloc(); });
+  executor.post([&] { ran.set_value(); });
+  EXPECT_EQ(ran.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
 }
 
 TEST(Executor, RunsOnAsManyThreadsAsAsked) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -78,6 +79,39 @@ TEST(Loop, ManyThreadsPostAndEachKeepsItsOrder) {
     ASSERT_EQ(numbers.size(), static_cast<std::size_t>(kEach));
     for (int i = 0; i < kEach; ++i) EXPECT_EQ(numbers[static_cast<std::size_t>(i)], i);
   }
+}
+
+TEST(Loop, WorkThatThrowsKeepsNobodyElseFromHis) {
+  Loop loop(test::driver_kind());
+  std::vector<int> ran;
+  loop.post([&] { ran.push_back(1); });
+  loop.post([] { throw std::bad_alloc(); });
+  loop.post([&] { ran.push_back(2); });
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(ran, (std::vector<int>{1, 2}));
+}
+
+TEST(Loop, ATimerThatThrowsKeepsNoOtherFromFiring) {
+  struct Owner final : Timer::Owner {
+    explicit Owner(Loop& loop, bool throws) : timer(loop.timers(), *this), throws(throws) {}
+    void on_timer() override {
+      ++fired;
+      if (throws) throw std::bad_alloc();
+    }
+    Timer timer;
+    bool throws;
+    int fired = 0;
+  };
+  Loop loop(test::driver_kind());
+  Owner bad(loop, true);
+  Owner good(loop, false);
+  const auto due = loop.now() + std::chrono::milliseconds(1);
+  bad.timer.arm(due);
+  good.timer.arm(due);
+  while (good.fired == 0) loop.turn(10);
+  EXPECT_EQ(bad.fired, 1);
+  EXPECT_EQ(good.fired, 1);
 }
 
 TEST(Loop, KnowsItsThread) {

@@ -33,6 +33,7 @@ struct Side final : Transport::User {
   }
   void on_input() override {
     ++inputs;
+    if (throws) throw std::bad_alloc();
     const auto bytes = transport.input();
     const auto count = takes_all ? bytes.size() : std::min<std::size_t>(bytes.size(), takes);
     received += as_text(bytes.first(count));
@@ -61,6 +62,7 @@ struct Side final : Transport::User {
   bool wants_once_there_is_some = false;
   bool takes_all = true;
   std::size_t takes = 0;
+  bool throws = false;
   std::optional<std::size_t> stops_after;
   std::string greeting;  // written when it is connected
   std::string received;
@@ -154,6 +156,20 @@ TEST_F(ClientTransport, BytesWrittenBeforeItIsConnectedFollow) {
 }
 
 // ---- Input ----
+
+TEST_F(ClientTransport, AUserThatThrowsIsAtItsEndAndNobodyElse) {
+  Side other(runner);
+  other.transport.connect(listener.address());
+  const auto its_peer = listener.accept();
+  runner.until([&] { return other.connected == 1; });
+  side->throws = true;
+  peer->send("what it cannot bear");
+  runner.until([&] { return side->failures == 1; });
+  EXPECT_FALSE(side->transport.is_open());
+  EXPECT_EQ(side->inputs, 1);
+  its_peer->send("hello");
+  runner.until([&] { return other.received == "hello"; });
+}
 
 TEST_F(ClientTransport, WhatIsNotConsumedComesAgainWithWhatFollows) {
   side->takes_all = false;
