@@ -154,6 +154,7 @@ void read_limits(ConfigSection& section, Config::Limits& limits) {
   section.count("requests_per_address", limits.requests_per_address, {1, 10'000'000});
   section.count("handshakes_per_address", limits.handshakes_per_address, {0, 1'000'000});
   section.count("handshakes", limits.handshakes, {1, 1'000'000});
+  section.size("waiting_output", limits.waiting_output, {1 * kMiB, 1024 * 1024 * kMiB});
   section.size("min_rate", limits.min_rate, {0, 1 * kMiB});
   section.size_or_auto("memory", limits.memory, {64 * kMiB, 1024 * 1024 * kMiB});
   section.size("upstream_header_bytes", limits.upstream_header_bytes, {1 * kKiB, 1 * kMiB});

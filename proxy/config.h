@@ -75,6 +75,7 @@ struct Config {
     std::uint32_t requests_per_address = 500;         // under way, as above; tunnels are none
     std::uint32_t handshakes_per_address = 100;       // a second, as above; 0: any number
     std::uint32_t handshakes = 512;                   // TLS handshakes under way, per worker
+    std::uint64_t waiting_output = 256 * kMiB;        // of answers that clients do not take, per worker
     std::uint64_t min_rate = 240;                     // bytes a second of a client that is waited for; 0: any
     std::uint64_t memory = kAuto;                     // of the process; beyond it nobody new is taken in
     std::uint64_t upstream_header_bytes = 64 * kKiB;  // of an upstream's response head

@@ -37,6 +37,7 @@ DownstreamSettings downstream_settings(std::shared_ptr<const Config> config) {
   settings.keep_alive = timeouts.keep_alive;
   settings.body_idle = timeouts.body_idle;
   settings.write_idle = timeouts.write_idle;
+  settings.waiting_output = limits.waiting_output;
   settings.min_rate = static_cast<std::uint32_t>(limits.min_rate);
   if (!config->server_name.empty()) {
     settings.is_unbounded = [config](const http::RequestHead& head) {

@@ -4,6 +4,7 @@
 
 #include "proxy/downstream/http1_stream.h"
 #include "proxy/downstream/http2_stream.h"
+#include "proxy/downstream/output_bound.h"
 
 namespace hybridge {
 
@@ -27,7 +28,8 @@ Downstream::Downstream(Loop& loop, DownstreamSettings settings, ClientLimits& li
       output_demand_(settings_.write_idle, settings_.min_rate),
       limits_(limits),
       observer_(observer),
-      room_(loop.timers(), *this) {}
+      room_(loop.timers(), *this),
+      output_bound_(std::make_unique<OutputBound>(*this)) {}
 
 void Downstream::update(DownstreamSettings settings) {
   settings_ = std::move(settings);
@@ -54,6 +56,17 @@ Error Downstream::too_slow_to_take() const {
                                                 std::to_string(settings_.write_idle.count()) + " ms)");
 }
 
+Error Downstream::too_slow_for_a_crowd() const {
+  return make_error(Reason::kClientTooSlow, "answers that wait for clients exceed limits.waiting_output (" +
+                                                std::to_string(settings_.waiting_output) +
+                                                " bytes), and the client took nothing of its own for " +
+                                                std::to_string(settings_.crowded_rest.count()) + " ms");
+}
+
+void Downstream::note_waiting_output() {
+  output_bound_->note();
+}
+
 void Downstream::add(std::unique_ptr<DownstreamConnection> connection) {
   connections_.push_back(*connection.release());
   ++count_;
@@ -67,20 +80,6 @@ void Downstream::bury(DownstreamConnection& connection) {
 
 void Downstream::tell_all_gone() {
   if (all_gone_) loop_.post(std::exchange(all_gone_, nullptr));
-}
-
-// A connection may bury itself meanwhile, and its story may end that of another one: who waits for its turn is in a
-// list of its own, which everybody leaves by himself.
-template <class Act>
-void Downstream::for_each_connection(Act act) {
-  decltype(connections_) waiting;
-  waiting.swap(connections_);
-  while (!waiting.empty()) {
-    auto& connection = waiting.front();
-    waiting.pop_front();
-    connections_.push_back(connection);
-    act(connection);
-  }
 }
 
 void Downstream::retire(std::function<void()> all_gone) {

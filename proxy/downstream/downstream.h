@@ -23,6 +23,7 @@ namespace hybridge {
 
 class Http1Stream;
 class Http2Stream;
+class OutputBound;
 
 struct DownstreamSettings {
   http::HeadLimits head{};
@@ -35,6 +36,8 @@ struct DownstreamSettings {
   std::chrono::milliseconds keep_alive{75'000};
   std::chrono::milliseconds body_idle{60'000};
   std::chrono::milliseconds write_idle{60'000};
+  std::uint64_t waiting_output = 256u << 20;  // bytes of answers that wait for clients, before resting ones are ended
+  std::chrono::milliseconds crowded_rest{5'000};  // how long one may rest on them even then
   std::uint32_t min_rate = 240;  // bytes a second that a client must keep up when it is waited for; 0: any
   std::function<bool(const http::RequestHead&)> is_unbounded{};  // its body may be larger; empty: nobody's may
   std::function<bool(const Address&)> is_trusted_proxy{};  // what it says of its clients is believed; empty: nobody
@@ -79,6 +82,16 @@ class DownstreamConnection
   virtual void retire() {}
   virtual void close_tunnels() = 0;
   virtual void close_now() = 0;  // at once; buries itself
+
+  // The memory of what waits for its client, and for how long that has rested on it in all (see Pace), as far as it is
+  // the client's doing.
+  struct WaitingOutput {
+    std::size_t bytes = 0;
+    Duration rested{};
+  };
+  virtual WaitingOutput waiting_output(TimePoint) { return {}; }
+  // Ends what has rested for DownstreamSettings::crowded_rest: others need the memory. Bytes that were given up.
+  virtual std::size_t end_resting(TimePoint) { return 0; }
 };
 
 class Downstream final : private Timer::Owner {
@@ -94,6 +107,8 @@ class Downstream final : private Timer::Owner {
   const Pace::Demand& output_demand() const { return output_demand_; }  // of who reads
   Error too_slow_to_send() const;  // kBodyTimeout and kClientTooSlow, in words that name the limits
   Error too_slow_to_take() const;
+  Error too_slow_for_a_crowd() const;  // the same of who is ended for others' sake
+  void note_waiting_output();          // answers have begun to wait for a client
   ClientLimits& limits() { return limits_; }
   DownstreamObserver& observer() { return observer_; }
   std::string& scratch() { return scratch_; }  // for one head at a time
@@ -111,6 +126,19 @@ class Downstream final : private Timer::Owner {
   bool is_draining() const { return is_draining_; }
   void close_tunnels();
   void close_all();
+  // A connection may bury itself in it, or bring about that another one does.
+  template <class Act>
+  void for_each_connection(Act act) {
+    // Who waits for its turn is in a list of its own, which everybody leaves by himself.
+    decltype(connections_) waiting;
+    waiting.swap(connections_);
+    while (!waiting.empty()) {
+      auto& connection = waiting.front();
+      waiting.pop_front();
+      connections_.push_back(connection);
+      act(connection);
+    }
+  }
 
   // Handshakes: `on_turn` is called now, or when there is room. Whoever has been at it for a second makes room when
   // others wait: slow ones cannot keep everybody out, however many they are. A waiting one that dies unlinks itself.
@@ -132,8 +160,6 @@ class Downstream final : private Timer::Owner {
   void give_stream(std::unique_ptr<Http2Stream> stream);
 
  private:
-  template <class Act>
-  void for_each_connection(Act act);
   void tell_all_gone();
   void on_timer() override { give_turns(); }
   void give_turns();
@@ -163,6 +189,7 @@ class Downstream final : private Timer::Owner {
   void rest(AtRest<T>& at_rest, std::unique_ptr<T> stream);
   AtRest<Http1Stream> streams_;
   AtRest<Http2Stream> http2_streams_;
+  std::unique_ptr<OutputBound> output_bound_;
 };
 
 }  // namespace hybridge

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/downstream/http1_stream.h"
+#include "proxy/downstream/output_bound.h"
 
 namespace hybridge {
 
@@ -267,6 +268,27 @@ void Http1Connection::on_writable() {
 void Http1Connection::on_blocked() {
   const auto deadline = output_pace_.wait(*transport_, downstream_.output_demand(), downstream_.loop().now());
   if (timer_.deadline() > deadline) timer_.arm(deadline);
+  downstream_.note_waiting_output();
+}
+
+DownstreamConnection::WaitingOutput Http1Connection::waiting_output(TimePoint now) {
+  return {memory_of_output(transport_->pending_output()),
+          output_pace_.rested(*transport_, downstream_.output_demand(), now)};
+}
+
+std::size_t Http1Connection::end_resting(TimePoint) {
+  const auto bytes = memory_of_output(transport_->pending_output());
+  if (bytes > 0) end_output(downstream_.too_slow_for_a_crowd());
+  return bytes;
+}
+
+void Http1Connection::end_output(const Error& error) {
+  transport_->close_with_reset();
+  if (state_ == State::kServing) {
+    stream_->on_gone(error);
+  } else {
+    bury();
+  }
 }
 
 void Http1Connection::on_shut_down() {
@@ -305,8 +327,7 @@ void Http1Connection::on_failed(const Error& error) {
 void Http1Connection::on_serving_timer() {
   const auto now = downstream_.loop().now();
   if (output_pace_.is_late(*transport_, downstream_.output_demand(), now)) {
-    transport_->close_with_reset();
-    stream_->on_gone(downstream_.too_slow_to_take());
+    end_output(downstream_.too_slow_to_take());
     return;
   }
   const bool awaits_body = stream_->is_reading() && !stream_->is_tunnel();

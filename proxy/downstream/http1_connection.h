@@ -30,6 +30,8 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void drain() override;
   void close_tunnels() override;
   void close_now() override;
+  WaitingOutput waiting_output(TimePoint now) override;
+  std::size_t end_resting(TimePoint now) override;
 
   // For its stream.
   Downstream& downstream() { return downstream_; }
@@ -58,6 +60,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   bool take_head();
   void await_head();
   void on_serving_timer();
+  void end_output(const Error& error);  // the client does not take it
   void begin(std::size_t head_bytes, std::optional<Error> fault);
   Task<void> tell();
   void end_story();

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "proxy/downstream/output_bound.h"
+
 namespace hybridge {
 
 namespace {
@@ -40,6 +42,7 @@ Http2Connection::Http2Connection(Downstream& downstream, Service& service, std::
       session_(*this, session_settings(downstream.settings()), began_) {
   transport_->set_user(*this);
   output_pace_.begin(downstream_.output_demand());
+  window_pace_.begin(downstream_.output_demand());
   downstream_.observer().on_opened(DownstreamProtocol::kHttp2);
 }
 
@@ -286,6 +289,11 @@ void Http2Connection::pump() {
   check_end();
 }
 
+void Http2Connection::on_blocked() {
+  due(output_pace_.wait(*transport_, downstream_.output_demand(), now()));
+  downstream_.note_waiting_output();
+}
+
 void Http2Connection::on_writable() {
   if (state_ != State::kOpen) return;
   transport_->want_input(true);
@@ -391,6 +399,51 @@ void Http2Connection::bury() {
 }
 
 // ---- Time ----
+
+// How long the client has rested on the connection's window in all, as looked at now and then: it is asked for only
+// while too much waits.
+Duration Http2Connection::window_rested(TimePoint now) {
+  window_pace_.took(std::exchange(unseen_data_, 0), downstream_.output_demand(), now);
+  if (session_.is_window_shut()) window_pace_.wait(now);
+  return window_pace_.rested(downstream_.output_demand(), now);
+}
+
+// One that waits only because others of its connection are more urgent rests for no fault of its client's: its own
+// window must be shut, or everybody's, and for as long.
+template <class Act>
+void Http2Connection::for_each_resting(TimePoint now, Act act) {
+  const auto rest = downstream_.settings().crowded_rest;
+  const bool all_rest = window_rested(now) >= rest;
+  for_each_stream([&](Http2Stream& stream) {
+    const auto rested = stream.rested(now);
+    if (rested >= rest && (all_rest || session_.is_window_shut(stream))) act(stream, rested);
+  });
+}
+
+std::size_t Http2Connection::output_memory() const {
+  auto bytes = memory_of_output(transport_->pending_output());
+  for (const auto& stream : streams_) bytes += memory_of_output(stream.waiting_output());
+  return bytes;
+}
+
+DownstreamConnection::WaitingOutput Http2Connection::waiting_output(TimePoint now) {
+  WaitingOutput output{output_memory(), transport_rested(now)};
+  for_each_resting(now, [&](Http2Stream&, Duration rested) { output.rested = std::max(output.rested, rested); });
+  return output;
+}
+
+std::size_t Http2Connection::end_resting(TimePoint now) {
+  if (state_ == State::kOver) return 0;
+  const auto before = output_memory();
+  const auto error = downstream_.too_slow_for_a_crowd();
+  if (transport_rested(now) >= downstream_.settings().crowded_rest) {
+    transport_->close_with_reset();
+    on_failed(error);
+    return before;
+  }
+  for_each_resting(now, [&](Http2Stream& stream, Duration) { stream.end_output(error); });
+  return before - std::min(before, output_memory());
+}
 
 bool Http2Connection::is_late(TimePoint now) {
   const auto& settings = downstream_.settings();

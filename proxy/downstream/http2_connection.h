@@ -37,6 +37,8 @@ class Http2Connection final : public DownstreamConnection,
   void drain() override { begin_drain(); }
   void close_tunnels() override;
   void close_now() override;
+  WaitingOutput waiting_output(TimePoint now) override;
+  std::size_t end_resting(TimePoint now) override;
 
   // For its streams.
   Downstream& downstream() { return downstream_; }
@@ -51,8 +53,12 @@ class Http2Connection final : public DownstreamConnection,
   void due(TimePoint deadline);                                            // the timer knows of it
   TimePoint due_after(std::chrono::milliseconds time);
   // Bytes of responses that wait for the client's windows. Too many of them together: no writer goes on.
-  void queue(std::size_t bytes) { queued_ += bytes; }
+  void queue(std::size_t bytes) {
+    queued_ += bytes;
+    downstream_.note_waiting_output();
+  }
   void unqueue(std::size_t bytes) { queued_ -= bytes; }
+  void note_data(std::size_t bytes) { unseen_data_ += bytes; }  // of an answer, that the windows let go
   bool is_crowded();
   // Bytes of request bodies, as the connection's window and memory see them.
   void keep(std::size_t bytes);                                                // they wait for their reader
@@ -67,7 +73,7 @@ class Http2Connection final : public DownstreamConnection,
   void on_connected() override {}
   void on_input() override;
   void on_writable() override;
-  void on_blocked() override { due(output_pace_.wait(*transport_, downstream_.output_demand(), now())); }
+  void on_blocked() override;
   void on_shut_down() override;
   void on_failed(const Error& error) override;
   void on_flushing() override { pump(); }
@@ -94,6 +100,13 @@ class Http2Connection final : public DownstreamConnection,
   void linger(std::chrono::milliseconds time, bool reads);
   void bury();
   bool is_late(TimePoint now);
+  template <class Act>
+  void for_each_resting(TimePoint now, Act act);
+  Duration transport_rested(TimePoint now) {
+    return output_pace_.rested(*transport_, downstream_.output_demand(), now);
+  }
+  Duration window_rested(TimePoint now);
+  std::size_t output_memory() const;
   TimePoint next_deadline();
 
   Downstream& downstream_;
@@ -103,6 +116,8 @@ class Http2Connection final : public DownstreamConnection,
   ClientFacts facts_;
   std::unique_ptr<const Error> refusal_;
   OutputPace output_pace_;
+  Pace window_pace_;               // of the connection's window; see window_rested()
+  std::uint64_t unseen_data_ = 0;  // bytes that it let go since that was last asked
   Streams streams_;
   std::size_t stream_count_ = 0;
   std::vector<Http2Stream*> drained_;

@@ -235,6 +235,7 @@ bool Http2Stream::poll_writable(Result<void>& outcome) {
 
 void Http2Stream::send_piece(std::size_t bytes) {
   output_pace_.took(bytes, connection_->downstream().output_demand(), connection_->now());
+  connection_->note_data(bytes);
   while (bytes > 0 && !outbox_.empty()) {
     iovec front{};
     outbox_.peek(&front, 1);
@@ -326,9 +327,17 @@ void Http2Stream::check_deadlines(TimePoint now) {
     return;
   }
   if (outbox_.empty() || output_pace_.wait(now) > now) return;
-  connection_->session().reset(*this, Reason::kClientTooSlow);
+  end_output(downstream.too_slow_to_take());
+}
+
+void Http2Stream::end_output(const Error& error) {
+  connection_->session().reset(*this, error.reason);
   connection_->touch();
-  on_gone(downstream.too_slow_to_take());
+  on_gone(error);
+}
+
+Duration Http2Stream::rested(TimePoint now) const {
+  return outbox_.empty() ? Duration{} : output_pace_.rested(connection_->downstream().output_demand(), now);
 }
 
 TimePoint Http2Stream::next_deadline() {

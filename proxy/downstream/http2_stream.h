@@ -63,6 +63,9 @@ class Http2Stream final
   void on_drained() { resume_writer(); }
   void check_deadlines(TimePoint now);
   TimePoint next_deadline();
+  std::size_t waiting_output() const { return outbox_.size(); }  // bytes
+  Duration rested(TimePoint now) const;                          // its client, in all, on what waits here
+  void end_output(const Error& error);                           // the client does not take it
 
  private:
   bool poll_body(Result<Bytes>& piece) override;

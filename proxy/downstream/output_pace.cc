@@ -24,4 +24,11 @@ bool OutputPace::is_late(const Transport& transport, const Pace::Demand& demand,
   return pace_.wait(now) <= now;
 }
 
+Duration OutputPace::rested(const Transport& transport, const Pace::Demand& demand, TimePoint now) {
+  if (transport.pending_output() == 0) return {};
+  look(transport, demand, now);
+  pace_.wait(now);
+  return pace_.rested(demand, now);
+}
+
 }  // namespace hybridge

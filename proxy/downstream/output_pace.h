@@ -19,6 +19,8 @@ class OutputPace {
   TimePoint wait(const Transport& transport, const Pace::Demand& demand, TimePoint now);
   // Has it taken too little of what waits? Who has taken all of it starts afresh.
   bool is_late(const Transport& transport, const Pace::Demand& demand, TimePoint now);
+  // How long it has rested in all on what waits; zero: nothing does.
+  Duration rested(const Transport& transport, const Pace::Demand& demand, TimePoint now);
   // kNever: nothing waits.
   TimePoint deadline(const Transport& transport, TimePoint now) {
     return transport.pending_output() > 0 ? pace_.wait(now) : kNever;

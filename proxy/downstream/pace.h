@@ -51,6 +51,10 @@ class Pace {
     if (since_ == kNever) since_ = now;
     return since_ + left_;
   }
+  // How long it has rested in all, but for what it has earned back.
+  Duration rested(const Demand& demand, TimePoint now) const {
+    return demand.rest - left_ + (since_ == kNever ? Duration{} : now - since_);
+  }
   bool is_waiting() const { return since_ != kNever; }
 
   // It has made this much progress (0: it is not waited for any more, whatever the reason).

@@ -111,6 +111,14 @@ bool Http2Session::take_event(Event& event) {
   return true;
 }
 
+bool Http2Session::is_window_shut(const Http2SessionStream& stream) const {
+  return nghttp2_session_get_stream_remote_window_size(session_.get(), stream.id_) <= 0;
+}
+
+bool Http2Session::is_window_shut() const {
+  return nghttp2_session_get_remote_window_size(session_.get()) <= 0;
+}
+
 void Http2Session::open_stream_window(const Http2SessionStream& stream, std::size_t bytes) {
   if (!stream.is_ended_) nghttp2_session_consume_stream(session_.get(), stream.id_, bytes);
 }

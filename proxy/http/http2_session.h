@@ -116,6 +116,9 @@ class Http2Session {
   // What happened since it was asked last.
   bool take_event(Event& event);
 
+  // Does the client's window let nothing more of this answer through, or of any?
+  bool is_window_shut(const Http2SessionStream& stream) const;
+  bool is_window_shut() const;
   // A body's piece has been read (by_reader), or thrown away: its bytes may be sent again.
   void open_stream_window(const Http2SessionStream& stream, std::size_t bytes);
   void open_connection_window(std::size_t bytes);

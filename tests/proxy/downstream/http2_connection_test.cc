@@ -328,6 +328,67 @@ TEST(Http2Connection, ResetsAStreamWhoseClientOpensNoWindow) {
   EXPECT_EQ(h2.frame().type, http2::kPing);
 }
 
+TEST(Http2Connection, EndsTheStreamThatRestsWhenTooMuchWaits) {
+  Http2World h2({.waiting_output = 1, .crowded_rest = 300ms});
+  h2.client->send(http2::settings({{4, 0}}));
+  auto& resting = h2.ask(1, http2::request());
+  auto& taken = h2.ask(3, http2::request());
+  h2.client->send(http2::window_update(3, 5000) + http2::window_update(0, 1 << 30));
+  resting.stream.write_head(head_of(200, chunked()));
+  taken.stream.write_head(head_of(200, chunked()));
+  Outcome<Result<bool>> written{write_for_ever(resting.stream)};
+  const Outcome<Result<bool>> others{write_for_ever(taken.stream)};
+  auto frame = h2.frame();
+  for (; frame.type != http2::kRstStream && !h2.client->is_at_end(); frame = h2.frame()) {
+    if (frame.type == http2::kData) {
+      h2.client->send(http2::window_update(3, static_cast<std::uint32_t>(frame.payload.size())));
+    }
+  }
+  EXPECT_EQ(frame.stream, 1u);
+  ASSERT_TRUE(written.is_there());
+  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
+  EXPECT_THAT(written->error().detail, testing::HasSubstr("limits.waiting_output"));
+  EXPECT_FALSE(taken.stream.is_gone());
+  resting.end();
+  taken.stream.reset(Reason::kInternal);
+  taken.end();
+}
+
+TEST(Http2Connection, EndsStreamsBehindAWindowThatIsShutForAllWhenTooMuchWaits) {
+  Http2World h2({.waiting_output = 1, .crowded_rest = 300ms});
+  h2.client->send(http2::settings({{4, 1 << 30}}));  // of each stream, but not of the connection
+  auto& story = h2.ask(1, http2::request());
+  story.stream.write_head(head_of(200, chunked()));
+  Outcome<Result<bool>> written{write_for_ever(story.stream)};
+  EXPECT_EQ(h2.frame_of(http2::kRstStream).stream, 1u);
+  ASSERT_TRUE(written.is_there());
+  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
+  story.end();
+}
+
+TEST(Http2Connection, EndsThemAlsoWhereNewStreamsAreBegunAllTheTime) {
+  Http2World h2({.waiting_output = 1, .crowded_rest = 300ms});
+  h2.client->send(http2::settings({{4, 1 << 30}}));
+  auto& story = h2.ask(1, http2::request());
+  story.stream.write_head(head_of(200, chunked()));
+  Outcome<Result<bool>> written{write_for_ever(story.stream)};
+  std::vector<DownstreamWorld::Story*> others;
+  while (!written.is_there() && others.size() < 100) {
+    auto& other = h2.ask(static_cast<std::uint32_t>(3 + 2 * others.size()), http2::request());
+    other.stream.write_head(head_of(200, chunked()));
+    const Outcome<Result<bool>> piece{write_piece(other.stream, "x")};
+    others.push_back(&other);
+    h2.world.runner.for_at_least(50ms);
+  }
+  ASSERT_TRUE(written.is_there());
+  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
+  story.end();
+  for (auto* other : others) {
+    other->stream.reset(Reason::kInternal);
+    other->end();
+  }
+}
+
 TEST(Http2Connection, EndsASilentOrIdleOne) {
   {
     Http2World idle({.keep_alive = 200ms});
