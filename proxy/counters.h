@@ -123,6 +123,9 @@ class alignas(64) WorkerCounters {
   void connection_became(Side side, ConnectionProtocol from, ConnectionProtocol to);
   void connection_closed(Side side, ConnectionProtocol protocol);
   void connection_refused(Reason reason) { connections_refused[static_cast<std::size_t>(reason)].add(); }
+  void idle_connections_closed(Reason scarce, std::size_t count) {
+    idle_closed[static_cast<std::size_t>(scarce)].add(count);
+  }
   // `version` as OpenSSL names it; kOk, kHandshakeTimeout, kClientGone, anything else: failed.
   void tls_handshake_ended(std::string_view version, bool resumed, Reason reason);
   // kNone on one side: opened or closed.
@@ -163,6 +166,7 @@ class alignas(64) WorkerCounters {
   std::array<std::array<Gauge, kProtocols>, kSides> connections;
   std::array<Counter, kSides> connections_opened;
   std::array<Counter, kReasons> connections_refused;
+  std::array<Counter, kReasons> idle_closed;
   std::array<std::array<std::array<Counter, kTlsResults>, 2>, kTlsVersions> tls_handshakes;  // [version][resumed]
   std::array<Gauge, kUpstreamStates> upstream_connections;
   std::array<Counter, kReasons> upstream_requests;

@@ -246,6 +246,9 @@ void append_worker_metrics(const Workers& workers, std::vector<MetricFamily>& fa
   families.push_back(connections_opened(workers));
   families.push_back(by_reason("connections_refused_total", "Client connections refused, by reason.", "reason", workers,
                                &W::connections_refused));
+  families.push_back(by_reason("idle_connections_closed_total",
+                               "Idle client connections closed to make room for others, by what was short.", "reason",
+                               workers, &W::idle_closed));
   families.push_back(tls_handshakes(workers));
   families.push_back(upstream_connections(workers));
   families.push_back(gauge("upstream_waiting_requests", "Requests waiting for a free upstream connection.", workers,

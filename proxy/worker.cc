@@ -245,6 +245,12 @@ void Worker::on_refused(const Address& peer, const Error& error) {
   }
 }
 
+void Worker::on_idle_closed(Reason scarce, std::size_t count) {
+  counters_.idle_connections_closed(scarce, count);
+  // Those to servers are none of limits.connections, but take descriptors and memory.
+  if (scarce != Reason::kTooManyConnections) upstreams_->close_idle();
+}
+
 void Worker::on_handshake(std::string_view version, bool resumed, Reason result) {
   counters_.tls_handshake_ended(version, resumed, result);
 }

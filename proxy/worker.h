@@ -153,6 +153,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   void on_opened(DownstreamProtocol protocol) override;
   void on_tunnel() override;
   void on_closed(DownstreamProtocol protocol) override;
+  void on_idle_closed(Reason scarce, std::size_t count) override;
   void on_refused(const Address& peer, const Error& error) override;
   void on_handshake(std::string_view version, bool resumed, Reason result) override;
   void on_accept_failed(int error) override;

@@ -82,11 +82,12 @@ void ClientLimits::release(Counts& counts, bool as_connection) {
   if (--counts.holders == 0) part.counts.erase(Key(counts.key));
 }
 
-Reason ClientLimits::shortage(std::uint32_t before, int descriptor) const {
-  if (before >= connections_()) return Reason::kTooManyConnections;
+Reason ClientLimits::shortage(std::uint32_t before, int descriptor, std::uint32_t sixteenths) const {
+  const auto bound = [sixteenths](std::uint32_t most) { return most - most / 16 * sixteenths; };
+  if (before >= bound(connections_())) return Reason::kTooManyConnections;
   const auto most = descriptors_();
   // The kernel gives the lowest number that is free, so this one tells how many are in use at least.
-  if (most != 0 && descriptor >= 0 && static_cast<std::uint32_t>(descriptor) >= most) {
+  if (most != 0 && descriptor >= 0 && static_cast<std::uint32_t>(descriptor) >= bound(most)) {
     return Reason::kShortOfDescriptors;
   }
   return is_short_of_memory() ? Reason::kShortOfMemory : Reason::kOk;
@@ -106,7 +107,8 @@ ClientLimits::Admission ClientLimits::enter(const Address& peer, bool is_exempt,
   if (!is_exempt && !peer.is_loopback()) admission.place.counts_ = hold(peer, true, is_over);
   // Of a Unix socket's peers the kernel says who they are: an operator gets in whoever else is there.
   if (peer.is_unix()) return admission;
-  admission.over = is_over ? Reason::kTooManyConnectionsFromAddress : shortage(before, descriptor);
+  admission.scarce = shortage(before, descriptor, 1);
+  admission.over = is_over ? Reason::kTooManyConnectionsFromAddress : shortage(before, descriptor, 0);
   if (admission.over != Reason::kOk) {
     // The last descriptors are for who is there.
     const bool is_scarce = admission.over == Reason::kShortOfDescriptors &&

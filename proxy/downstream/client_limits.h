@@ -63,8 +63,9 @@ class ClientLimits {
 
   struct Admission {
     Place place;
-    Reason over = Reason::kOk;  // which limit the connection is over, or what there is too little of
-    bool is_told = true;        // a few are told so by a 503; the rest is cut
+    Reason over = Reason::kOk;    // which limit the connection is over, or what there is too little of
+    bool is_told = true;          // a few are told so by a 503; the rest is cut
+    Reason scarce = Reason::kOk;  // what there is little left of: idle connections had better make room
   };
 
   explicit ClientLimits(const Settings& settings);
@@ -120,7 +121,8 @@ class ClientLimits {
   Counts* hold(const Address& address, bool as_connection, bool& is_over);
   void release(Counts& counts, bool as_connection);
   bool count_request(Counts& counts);
-  Reason shortage(std::uint32_t before, int descriptor) const;
+  // Of what less than so much in 16 is left; 0: nothing.
+  Reason shortage(std::uint32_t before, int descriptor, std::uint32_t sixteenths) const;
   bool take_told(std::uint32_t most);
 
   Limit connections_;

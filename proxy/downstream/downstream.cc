@@ -1,5 +1,6 @@
 #include "proxy/downstream/downstream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proxy/downstream/http1_stream.h"
@@ -12,6 +13,9 @@ namespace {
 constexpr std::size_t kStreamsAtRest = 256;
 // A handshake takes a round trip or two. Who needs longer may go on as long as nobody waits for the place.
 constexpr auto kUndisturbed = std::chrono::seconds(1);
+// Idle connections close in parts, and not at each accept: to look at all of them takes a while.
+constexpr std::size_t kIdleParts = 16;
+constexpr auto kIdleLook = std::chrono::milliseconds(100);
 
 // A head is no upload: without a rate it has its time and no more.
 Pace::Demand head_demand_of(const DownstreamSettings& settings) {
@@ -101,6 +105,22 @@ void Downstream::drain(std::function<void()> all_gone) {
 void Downstream::resume() {
   is_draining_ = false;
   all_gone_ = nullptr;
+}
+
+void Downstream::close_longest_idle(Reason scarce) {
+  if (loop_.now() < idle_closing_) return;
+  idle_closing_ = loop_.now() + kIdleLook;
+  using Idle = std::pair<TimePoint, DownstreamConnection*>;
+  std::vector<Idle> idle;
+  for (auto& connection : connections_) {
+    const auto since = connection.idle_since();
+    if (since != kNever && loop_.now() - since >= settings_.spared_idle) idle.emplace_back(since, &connection);
+  }
+  const auto closed = (idle.size() + kIdleParts - 1) / kIdleParts;
+  const auto last = idle.begin() + static_cast<std::ptrdiff_t>(closed);
+  std::nth_element(idle.begin(), last, idle.end(), [](const Idle& a, const Idle& b) { return a.first < b.first; });
+  std::for_each(idle.begin(), last, [](const Idle& each) { each.second->drain(); });
+  observer_.on_idle_closed(scarce, closed);
 }
 
 void Downstream::close_tunnels() {

@@ -34,6 +34,7 @@ struct DownstreamSettings {
   std::chrono::milliseconds handshake{10'000};
   std::chrono::milliseconds request_head{10'000};
   std::chrono::milliseconds keep_alive{75'000};
+  std::chrono::milliseconds spared_idle{5'000};  // who has been idle for less makes no room for others
   std::chrono::milliseconds body_idle{60'000};
   std::chrono::milliseconds write_idle{60'000};
   std::uint64_t waiting_output = 256u << 20;  // bytes of answers that wait for clients, before resting ones are ended
@@ -63,6 +64,7 @@ struct DownstreamObserver {
   virtual void on_tunnel() = 0;  // an HTTP/1 connection is a tunnel from now on
   virtual void on_closed(DownstreamProtocol protocol) = 0;
   virtual void on_refused(const Address& peer, const Error& error) = 0;  // over a limit, told so or cut
+  virtual void on_idle_closed(Reason, std::size_t) {}  // so many, because there is little left of that
   // Of each TLS handshake: `version` as OpenSSL names it ("" when it never got so far); kOk or why it failed.
   virtual void on_handshake(std::string_view version, bool resumed, Reason result) = 0;
   virtual void on_accept_failed(int error) = 0;
@@ -77,6 +79,8 @@ class DownstreamConnection
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   virtual void drain() = 0;  // close when idle, else after the request under way
+  // Since when it waits for another request than its first; kNever: it does not.
+  virtual TimePoint idle_since() const { return kNever; }
   // Another process takes the new connections from now on. Whoever can tell its client so without losing a request
   // that is on its way does it now (HTTP/2: GOAWAY); HTTP/1 says it with its next answer.
   virtual void retire() {}
@@ -123,6 +127,9 @@ class Downstream final : private Timer::Owner {
   void close_idle();                           // while retiring: no request is begun but those that are there already
   void drain(std::function<void()> all_gone);  // both
   void resume();                               // connections that came through it go on as if nothing had been
+  // Somebody new comes, and there is little room left: of the connections that are idle and not spared a part closes,
+  // those that have been idle longest. Called again and again it does so ten times a second.
+  void close_longest_idle(Reason scarce);
   bool is_draining() const { return is_draining_; }
   void close_tunnels();
   void close_all();
@@ -176,8 +183,9 @@ class Downstream final : private Timer::Owner {
   boost::intrusive::list<DownstreamConnection, boost::intrusive::constant_time_size<false>> connections_;
   using Turns = boost::intrusive::list<HandshakeTurn, boost::intrusive::constant_time_size<false>>;
   Turns waiting_;
-  Turns shaking_;  // the oldest first
-  Timer room_;     // when the oldest has been at it for long enough
+  Turns shaking_;             // the oldest first
+  Timer room_;                // when the oldest has been at it for long enough
+  TimePoint idle_closing_{};  // when idle connections may be closed next
   std::size_t count_ = 0;
   std::uint32_t handshakes_ = 0;
   bool is_giving_turns_ = false;

@@ -57,9 +57,18 @@ bool Http1Connection::may_keep_alive() const {
 
 void Http1Connection::drain() {
   is_draining_ = true;
-  // Who has only just come is no idle client: its first request may be on its way.
-  const bool is_idle = state_ == State::kHead && requests_ > 0 && transport_->input().empty();
-  if (is_idle && !transport_->has_unread_input()) linger();
+  if (is_idle()) linger();
+}
+
+// Who has only just come is no idle client: its first request may be on its way.
+bool Http1Connection::is_idle() const {
+  return state_ == State::kHead && requests_ > 0 && transport_->input().empty() && !transport_->has_unread_input();
+}
+
+TimePoint Http1Connection::idle_since() const {
+  // While it waits for nothing else, its timer stands for the next request.
+  const bool waits = is_idle() && transport_->pending_output() == 0;
+  return waits ? timer_.deadline() - downstream_.settings().keep_alive : kNever;
 }
 
 void Http1Connection::close_now() {

@@ -28,6 +28,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void start();  // takes what has arrived already
 
   void drain() override;
+  TimePoint idle_since() const override;
   void close_tunnels() override;
   void close_now() override;
   WaitingOutput waiting_output(TimePoint now) override;
@@ -59,6 +60,7 @@ class Http1Connection final : public DownstreamConnection, private Transport::Us
   void advance();
   bool take_head();
   void await_head();
+  bool is_idle() const;
   void on_serving_timer();
   void end_output(const Error& error);  // the client does not take it
   void begin(std::size_t head_bytes, std::optional<Error> fault);

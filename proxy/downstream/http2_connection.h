@@ -35,6 +35,10 @@ class Http2Connection final : public DownstreamConnection,
 
   void retire() override { begin_drain(); }
   void drain() override { begin_drain(); }
+  TimePoint idle_since() const override {
+    const bool is_idle = state_ == State::kOpen && drain_ == Drain::kNo && stream_count_ == 0 && requests_ > 0;
+    return is_idle && !transport_->has_unread_input() ? idle_since_ : kNever;
+  }
   void close_tunnels() override;
   void close_now() override;
   WaitingOutput waiting_output(TimePoint now) override;

@@ -29,6 +29,7 @@ void Listener::on_accept(int descriptor, const Address& peer) {
   }
   auto& limits = downstream_.limits();
   auto admission = limits.enter(peer, downstream_.settings().trusts(peer), descriptor);
+  if (admission.scarce != Reason::kOk) downstream_.close_longest_idle(admission.scarce);
   std::unique_ptr<const Error> refusal;
   if (admission.over != Reason::kOk) {
     refusal = std::make_unique<const Error>(limits.error(admission.over));

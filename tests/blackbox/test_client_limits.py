@@ -169,16 +169,20 @@ def test_when_descriptors_run_short_who_is_new_is_refused_and_who_is_there_is_se
     edge = make_edge({"redirect_to_https": False, "workers": 1, "limits": {"connections": 5000}, "timeouts": {"request_head": "5m"}}, start=False)
     edge.launch("prlimit", "--nofile=256:256")
     edge.wait_until_ready()
-    first, second = make_origin(), make_origin()
+    release = threading.Event()
+    first, second = make_origin(holding(release)), make_origin()
     edge.add_site("first.test", first)
     edge.add_site("second.test", second)
     old = edge.plain_client()
-    assert old.get("first.test").status == 200
+    old.request("first.test")
+    first.wait_for_requests(1)
     crowd = [RawClient(edge.http) for _ in range(300)]
     wait_until(lambda: edge.metric("connections_refused_total", reason="short_of_descriptors") > 0, "a refusal")
     refused = status_or_none(edge, "first.test")
     assert refused is None or refused.text("x-hybridge-reason") == "short_of_descriptors"
     # Who is there still gets connections to servers of which there was none.
+    release.set()
+    assert old.response().status == 200
     assert old.get("second.test").status == 200 and old.get("first.test").status == 200
     assert edge.admin("GET", "/v1/status").status == 200
     for client in crowd:
@@ -195,8 +199,12 @@ def test_when_memory_runs_short_who_is_new_is_refused_and_who_is_there_is_served
     small = make_origin()
     edge.add_site("large.test", large)
     edge.add_site("small.test", small)
+    release = threading.Event()
+    slow = make_origin(holding(release))
+    edge.add_site("slow.test", slow)
     old = edge.plain_client()
-    assert old.get("small.test").status == 200
+    old.request("slow.test")
+    slow.wait_for_requests(1)
     hogs = []
 
     def is_short():
@@ -210,6 +218,8 @@ def test_when_memory_runs_short_who_is_new_is_refused_and_who_is_there_is_served
     wait_until(is_short, "memory to run short", 60)
     refused = status_or_none(edge, "small.test")
     assert refused is None or (refused.status == 503 and refused.text("x-hybridge-reason") == "short_of_memory")
+    release.set()
+    assert old.response().status == 200
     assert old.get("small.test").status == 200
     assert edge.admin("GET", "/v1/status").status == 200
     for hog in hogs:

@@ -1,5 +1,6 @@
 """Limits and deadlines that the corpus cannot show: of connections, of servers, of time."""
 
+import select
 import threading
 
 import pytest
@@ -80,18 +81,23 @@ def test_a_slow_upload_that_goes_on_is_not_cut_off(make_edge, make_origin):
 
 
 def test_more_connections_than_allowed_are_refused_and_the_others_live(make_edge, make_origin):
+    """Ten that are busy: idle ones would make room."""
+    release = threading.Event()
     small = make_edge({"redirect_to_https": False, "limits": {"connections": 10}})
-    small.add_site("many.test", make_origin())
+    origin = make_origin(busy_origin(release))
+    small.add_site("many.test", origin)
     clients = [small.plain_client() for _ in range(10)]
     for client in clients:
-        assert client.get("many.test").status == 200
+        client.request("many.test")
+    origin.wait_for_requests(10)
     extra = small.plain_client()
     extra.request("many.test")
     assert finished(extra) in ([503], [])
+    release.set()
     for client in clients:
-        assert client.get("many.test").status == 200
+        assert client.response().status == 200
+    for client in [*clients, extra]:
         client.close()
-    extra.close()
 
     def served_again():
         with small.plain_client() as client:
@@ -99,6 +105,36 @@ def test_more_connections_than_allowed_are_refused_and_the_others_live(make_edge
             return finished_first(client) == 200
 
     wait_until(served_again, "room for a new connection")
+
+
+def test_idle_connections_make_room_for_new_ones_and_busy_ones_do_not(make_edge, make_origin):
+    release = threading.Event()
+    small = make_edge({"redirect_to_https": False, "workers": 1, "limits": {"connections": 32}})
+    slow, quick = make_origin(busy_origin(release)), make_origin()
+    small.add_site("slow.test", slow)
+    small.add_site("quick.test", quick)
+    busy = [small.plain_client() for _ in range(10)]
+    for client in busy:
+        client.request("slow.test")
+    slow.wait_for_requests(10)
+    idle = []
+
+    def is_served() -> bool:
+        for gone in [client for client in idle if select.select([client.socket], [], [], 0)[0]]:
+            idle.remove(gone)
+            gone.close()  # as clients do that see the edge close
+        idle.append(small.plain_client())
+        idle[-1].request("quick.test")
+        return finished_first(idle[-1]) == 200
+
+    for _ in range(40):  # nearly twice what there is room for
+        wait_until(is_served, "room for one more")
+    assert small.metric("idle_connections_closed_total", reason="too_many_connections") >= 40 + 10 - 32
+    release.set()
+    for client in busy:
+        assert client.response().status == 200
+    for client in [*busy, *idle]:
+        client.close()
 
 
 def finished_first(client) -> int:

@@ -94,6 +94,7 @@ class DownstreamWorld final : private Service, private DownstreamObserver {
   int closed = 0;
   int tunnels = 0;
   std::vector<Reason> refused;
+  std::size_t idle_closed = 0;
   int served = 0;  // requests that reached the service
   std::vector<Handshake> handshakes;
 
@@ -104,6 +105,7 @@ class DownstreamWorld final : private Service, private DownstreamObserver {
   void on_opened(DownstreamProtocol) override { ++opened; }
   void on_tunnel() override { ++tunnels; }
   void on_refused(const Address&, const Error& error) override { refused.push_back(error.reason); }
+  void on_idle_closed(Reason, std::size_t count) override { idle_closed += count; }
   void on_closed(DownstreamProtocol) override { ++closed; }
   void on_handshake(std::string_view version, bool resumed, Reason result) override {
     handshakes.push_back({std::string(version), resumed, result});

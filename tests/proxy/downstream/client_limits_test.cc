@@ -150,6 +150,21 @@ TEST(ClientLimits, RefuseWhoIsNewWhenMemoryOrDescriptorsAreShort) {
   EXPECT_EQ(enter(limits, "192.0.2.1").over, Reason::kOk);
 }
 
+TEST(ClientLimits, SayWhenASixteenthOrLessIsLeft) {
+  ClientLimits limits({.connections = 32, .descriptors = 160});
+  std::vector<ClientLimits::Admission> there;
+  for (int i = 0; i < 30; ++i) there.push_back(enter(limits, "192.0.2.1"));
+  EXPECT_EQ(there.back().scarce, Reason::kOk);
+  there.push_back(enter(limits, "192.0.2.1"));
+  EXPECT_EQ(there.back().over, Reason::kOk);
+  EXPECT_EQ(there.back().scarce, Reason::kTooManyConnections);
+  there.clear();
+  EXPECT_EQ(limits.enter(address("192.0.2.1"), false, 149).scarce, Reason::kOk);
+  EXPECT_EQ(limits.enter(address("192.0.2.1"), false, 150).scarce, Reason::kShortOfDescriptors);
+  limits.set_short_of_memory(true);
+  EXPECT_EQ(enter(limits, "192.0.2.1").scarce, Reason::kShortOfMemory);
+}
+
 TEST(ClientLimits, LetOperatorsInByTheUnixSocketWhateverIsShort) {
   ClientLimits limits({.connections = 1, .descriptors = 10});
   limits.set_short_of_memory(true);

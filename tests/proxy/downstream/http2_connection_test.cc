@@ -403,6 +403,24 @@ TEST(Http2Connection, EndsASilentOrIdleOne) {
   EXPECT_THAT(slow.world.refused, testing::ElementsAre(Reason::kHeadTimeout));
 }
 
+TEST(Http2Connection, MakesRoomForOthersWhenItIsIdleAndOnlyThen) {
+  Http2World h2({.spared_idle = 1ms});
+  const auto make_room = [&] {
+    h2.world.runner.for_at_least(100ms);  // between two of them
+    h2.world.downstream.close_longest_idle(Reason::kShortOfMemory);
+    return h2.world.idle_closed;
+  };
+  EXPECT_EQ(make_room(), 0u);  // nothing was asked yet
+  auto& story = h2.ask(1, http2::request());
+  EXPECT_EQ(make_room(), 0u);
+  answer(story.stream, 200, "");
+  story.end();
+  h2.frame_of(http2::kHeaders);
+  EXPECT_EQ(make_room(), 1u);
+  EXPECT_EQ(h2.frame_of(http2::kGoaway).number(), 0x7fffffffu);
+  EXPECT_EQ(make_room(), 1u);  // it is on its way
+}
+
 TEST(Http2Connection, CutsAFloodByName) {
   Http2World h2;
   auto& story = h2.ask(1, http2::request());

@@ -6,8 +6,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "proxy/downstream/arrival.h"
 #include "tests/support/downstream_world.h"
@@ -15,6 +18,8 @@
 
 namespace hybridge::test {
 namespace {
+
+using namespace std::chrono_literals;
 
 constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: a.test\r\n\r\n";
 constexpr std::string_view kGotA = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nGET /a ";
@@ -36,6 +41,62 @@ TEST(Listener, TellsAConnectionTooMany) {
   const auto fourth = world.connect();
   fourth->send(kGet);
   EXPECT_EQ(fourth->receive(kGotA.size()), kGotA);
+}
+
+TEST(Listener, ClosesWhoHasBeenIdleLongestWhenThereIsLittleRoom) {
+  DownstreamWorld world({.settings = {.spared_idle = 1ms}, .connections = 32});  // two of them are a sixteenth
+  const auto serve = [&] {
+    auto client = world.connect();
+    client->send(kGet);
+    auto& story = world.next_story();
+    answer(story.stream, 200, "");
+    story.end();
+    client->receive_until("\r\n\r\n");
+    return client;
+  };
+  const auto longest = serve();
+  world.runner.for_at_least(5ms);
+  std::vector<std::unique_ptr<ScriptedConnection>> idle;
+  while (idle.size() < 16) idle.push_back(serve());
+  const auto busy = world.connect();
+  busy->send(kGet);
+  auto& story = world.next_story();
+  std::vector<std::unique_ptr<ScriptedConnection>> silent;  // their first requests may be on their way
+  const auto come = [&](std::size_t there) {
+    while (world.limits.current() < there) {
+      silent.push_back(world.connect());
+      world.runner.until([&, before = world.limits.current()] { return world.limits.current() > before; });
+    }
+  };
+  come(30);
+  EXPECT_EQ(world.idle_closed, 0u);
+  silent.push_back(world.connect());
+  world.runner.until([&] { return world.idle_closed > 0; });
+  EXPECT_EQ(world.idle_closed, 2u);  // of 17
+  EXPECT_EQ(longest->receive_to_end(), "");
+  longest->close();
+  idle.back()->send(kGet);  // the last that went idle is served on
+  auto& next = world.next_story();
+  for (auto* each : {&story, &next}) {
+    answer(each->stream, 200, "");
+    each->end();
+  }
+  EXPECT_TRUE(busy->receive_until("\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"));
+  EXPECT_TRUE(idle.back()->receive_until("\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"));
+  EXPECT_TRUE(world.refused.empty());
+}
+
+TEST(Listener, SparesWhoHasOnlyJustBecomeIdle) {
+  DownstreamWorld world({.connections = 1});
+  world.serve_by(echo);
+  const auto there = world.connect();
+  there->send(kGet);
+  EXPECT_EQ(there->receive(kGotA.size()), kGotA);
+  const auto refused = world.connect();
+  refused->send(kGet);
+  EXPECT_TRUE(refused->receive_to_end().starts_with("HTTP/1.1 503 "));
+  there->send(kGet);
+  EXPECT_EQ(there->receive(kGotA.size()), kGotA);
 }
 
 TEST(Listener, TellsAnAddressThatItHasTooMany) {
