@@ -94,7 +94,7 @@ TEST(Loop, WorkThatThrowsKeepsNobodyElseFromHis) {
 
 TEST(Loop, ATimerThatThrowsKeepsNoOtherFromFiring) {
   struct Owner final : Timer::Owner {
-    explicit Owner(Loop& loop, bool throws) : timer(loop.timers(), *this), throws(throws) {}
+    explicit Owner(Loop& loop, bool is_bad) : timer(loop.timers(), *this), throws(is_bad) {}
     void on_timer() override {
       ++fired;
       if (throws) throw std::bad_alloc();
