@@ -16,15 +16,21 @@ Change gone(const std::string& site) {
   return deletion(Change::Kind::kSite, site);
 }
 
+Host host_of(const std::string& site) {
+  Host host;
+  host.site = site;
+  return host;
+}
+
 std::vector<std::string> held_names(RegistryWorld& world) {
   return world.workers.terms("w1")->names;
 }
 
 TEST(HoldsAndTheTable, AWindowGoesAlongWithASiteThatIsRenamed) {
   RegistryWorld world;
-  world.change({put("erp.test", Host{.site = "a.test"})});
+  world.change({put("erp.test", host_of("a.test"))});
   world.begin(RegistryWorld::wish("w1"));
-  world.change({gone("a.test"), put("new.test", Site{"f1.test"}), put("erp.test", Host{.site = "new.test"})});
+  world.change({gone("a.test"), put("new.test", Site{"f1.test"}), put("erp.test", host_of("new.test"))});
   EXPECT_THAT(held_names(world), ElementsAre("new.test", "a.test"));
   EXPECT_EQ(world.find("w1").record->scope.name, "new.test");
   EXPECT_EQ(world.state("w1"), HoldState::kDraining);
@@ -58,11 +64,11 @@ TEST(HoldsAndTheTable, OnlyOneForOneOnTheSameServerIsARename) {
       {gone("a.test"), put("new.test", Site{"f2.test"})},
       {gone("a.test"), put("new.test", Site{"f1.test"}), put("more.test", Site{"f1.test"})},
       {gone("a.test"), put("b.test", Site{"f1.test", SiteStatus::kSuspended})},
-      {gone("a.test"), put("new.test", Site{"f1.test"}), put("erp.test", Host{.site = "b.test"})},
+      {gone("a.test"), put("new.test", Site{"f1.test"}), put("erp.test", host_of("b.test"))},
   };
   for (const auto& changes : others) {
     RegistryWorld world;
-    world.change({put("erp.test", Host{.site = "a.test"})});
+    world.change({put("erp.test", host_of("a.test"))});
     world.begin(RegistryWorld::wish("w1"));
     world.change(changes);
     EXPECT_TRUE(world.comes_to("w1", HoldState::kReleasing));

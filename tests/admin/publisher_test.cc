@@ -132,7 +132,7 @@ TEST(Publisher, StoresAJobThatChangesNoTable) {
   Write write;
   write.plan = [](const Tip&) {
     Plan plan;
-    plan.jobs = {{1'000'001, "faefbd3550", "Ping Job", false, 5, 0, {"Ping Step"}, "{}"}};
+    plan.jobs = {{1'000'001, "faefbd3550", "Ping Job", false, 5, 0, {"Ping Step"}, {0, 7}, "{}"}};
     return plan;
   };
   std::promise<Outcome> promise;

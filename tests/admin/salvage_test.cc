@@ -85,7 +85,7 @@ class SalvageTest : public testing::Test {
     std::size_t hosts = 0;
     for (int i = 0; i < kSites; ++i) {
       sites += state.snapshot.has_site(name_of(i)) ? 1 : 0;
-      hosts += state.snapshot.has_host("www." + name_of(i)) ? 1 : 0;
+      hosts += state.snapshot.host("www." + name_of(i)) ? 1 : 0;
     }
     EXPECT_EQ(state.snapshot.site_count(), sites);
     EXPECT_EQ(state.snapshot.host_count(), hosts);

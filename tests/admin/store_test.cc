@@ -252,8 +252,9 @@ TEST(Store, KeepsJobsWithTheWriteTheyBelongTo) {
   TemporaryDirectory directory;
   auto store = open(directory);
   auto write = write_of(3, all_of(kTable));
-  write.jobs = {{1'000'001, "faefbd3550", "Add Site to Upstream", false, 1'700'000'000'000'000, 3, {"A", "B"}, "{}"},
-                {1'000'002, "", "Add Host to Proxy", true, 1'800'000'000'000'000, 3, {"C"}, "{\"traceback\":\"x\"}"}};
+  write.jobs = {
+      {1'000'001, "faefbd3550", "Add Site to Upstream", false, 1'700'000'000'000'000, 3, {"A", "B"}, {0, 4, 9}, "{}"},
+      {1'000'002, "", "Add Host to Proxy", true, 1'800'000'000'000'000, 3, {"C"}, {}, "{\"traceback\":\"x\"}"}};
   ASSERT_TRUE(commit(*store, write));
   const auto reader = StateReader::open(directory.path()).value();
   EXPECT_EQ(reader->highest_job().value(), 1'000'002);
@@ -262,6 +263,7 @@ TEST(Store, KeepsJobsWithTheWriteTheyBelongTo) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].id, 1'000'001);
   EXPECT_THAT(found[0].steps, ElementsAre("A", "B"));
+  EXPECT_THAT(found[0].times, ElementsAre(0, 4, 9));
   const std::vector<std::int64_t> ids = {1'000'002, 7};
   ASSERT_EQ(reader->jobs(ids).value().size(), 1U);
   EXPECT_TRUE(reader->jobs(ids).value()[0].failed);
