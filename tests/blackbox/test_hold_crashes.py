@@ -103,7 +103,7 @@ class Round:
         self._call("POST", f"/v1/holds/{self.hold}/release?wait=0", {}, {"ended"})
 
     def _come_to_paging(self) -> None:
-        self._begin("?wait=drained", lease="100ms")
+        self._begin("?wait=drained", lease="1s")
         self._ask("held")
         self._wait_until(lambda window: window["state"] == "paging", "the lease to pass")
 
