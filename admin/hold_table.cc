@@ -70,7 +70,10 @@ void HoldRegistry::rename_here(const std::string& site, const std::string& new_n
   if (!window) return;
   auto& record = window->record;
   auto& scope = record.scope;
-  if (scope.name == site) scope.name = new_name;
+  if (scope.name == site) {
+    scope.name = new_name;
+    std::erase(scope.extra, new_name);  // it had that name before
+  }
   // The old name stays, too: requests by it are held until the table knows it no more.
   for (const auto& name : {new_name, site}) {
     if (!scope.has(name)) scope.extra.push_back(name);

@@ -41,6 +41,14 @@ TEST(HoldsAndTheTable, AWindowGoesAlongWithASiteThatIsRenamed) {
   EXPECT_EQ(world.begin(RegistryWorld::wish("w1", "b.test")).kind, Kind::kConflict);
 }
 
+TEST(HoldsAndTheTable, ASiteThatGetsItsOldNameBackIsHeldOnce) {
+  RegistryWorld world;
+  world.begin(RegistryWorld::wish("w1"));
+  world.change({gone("a.test"), put("new.test", Site{"f1.test"})});
+  world.change({gone("new.test"), put("a.test", Site{"f1.test"})});
+  EXPECT_THAT(held_names(world), ElementsAre("a.test", "new.test"));
+}
+
 TEST(HoldsAndTheTable, TheWorkersAreToldOfARenameBeforeTheyGetTheTable) {
   RegistryWorld world;
   world.begin(RegistryWorld::wish("w1"));
