@@ -77,7 +77,8 @@ TEST(InquiryApi, ListsWhatFailedLately) {
   world.recent.keep(record_of("third", 502, Reason::kUpstreamConnectFailed));
   const auto ids = [&](const std::string& query) {
     std::vector<std::string> found;
-    for (const auto& each : json_of(*world.get("/v1/requests" + query)).at("requests").as_array()) {
+    const auto answer = json_of(*world.get("/v1/requests" + query));
+    for (const auto& each : answer.at("requests").as_array()) {
       found.emplace_back(each.at("request").at("request_id").as_string());
     }
     return found;
