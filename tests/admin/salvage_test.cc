@@ -99,7 +99,7 @@ class SalvageTest : public testing::Test {
 };
 
 TEST_F(SalvageTest, WhateverPageIsDestroyedTheRestServes) {
-  ASSERT_GT(pages_, 80U);
+  ASSERT_GT(pages_, 60U);  // several of each large table
   std::size_t most_lost = 0;
   for (std::size_t page = 1; page < pages_; ++page) {
     SCOPED_TRACE("page " + std::to_string(page));
