@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from harness.hybridge import run_command
 from harness.scripted_origin import answering, ok
 from harness.waiting import PATIENCE, wait_until
 
@@ -19,8 +18,7 @@ def test_who_waits_in_the_old_process_goes_on_when_the_new_one_releases(make_sup
     with edge.plain_client() as waiting, edge.plain_client() as idle:
         waiting.request("site.test", "/waits")
         wait_until(lambda: edge.admin("GET", "/v1/holds/w1").json["held"] == 1, "the request to wait")
-        upgraded = run_command("upgrade", config=edge.config_path)
-        assert upgraded.returncode == 0, upgraded.stderr
+        edge.upgrade()
         assert edge.admin("GET", "/v1/holds/w1").json["state"] == "holding"
         assert origin.saw_nothing()
         edge.admin("POST", "/v1/holds/w1/release", {})
