@@ -227,7 +227,8 @@ bool Http2Stream::poll_writable(Result<void>& outcome) {
     outcome = *gone_;
     return true;
   }
-  is_blocked_ = outbox_.size() >= kOutbox || connection_->is_crowded();
+  // Whoever's client takes all that it is given is not held up by what others of its connection are not given.
+  is_blocked_ = outbox_.size() >= kOutbox || (!outbox_.empty() && connection_->is_crowded());
   if (is_blocked_) return false;
   outcome = Result<void>{};
   return true;

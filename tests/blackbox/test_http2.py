@@ -322,6 +322,26 @@ def test_a_reset_is_logged_as_a_client_that_left(edge, http2_client):
     assert (line["status"], line["reason"]) == (0, "client_gone")
 
 
+def test_answers_that_are_not_taken_hold_up_none_that_is(http2_client):
+    """More of them than a connection may have waiting."""
+
+    def script(connection):
+        while (request := connection.read_request()) is not None:
+            connection.send(ok(b"x" * (256 << 10) if request.target == b"/page" else b"small"))
+
+    connection = http2_client(script, settings={4: 0})
+    stalled = [connection.request(target="/page") for _ in range(40)]
+    connection.wait_for(lambda: all(connection.answer(each).headers for each in stalled))
+    for _ in range(20):
+        small = connection.request()
+        connection.open_window(small, 100)
+        assert connection.response(small).body == b"small"
+    assert not any(connection.answer(each).is_over for each in stalled)
+    for each in stalled:
+        connection.cancel(each)  # an end of the connection alone would have them wait on
+    connection.round_trip()
+
+
 # Priorities ----------------------------------------------------------------------------------------------------------
 
 
