@@ -1,5 +1,9 @@
 #include "proxy/downstream/arrival.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <span>
@@ -14,6 +18,13 @@ namespace hybridge {
 namespace {
 constexpr std::uint8_t kTlsHandshakeRecord = 0x16;  // RFC 8446 5.1
 constexpr std::size_t kMostOfHello = 32 * 1024;
+
+// HTTP/2 chooses late what goes next (RFC 9218). What the kernel has not sent yet is chosen already, and it may keep
+// megabytes of it for a client that was quick and is slow now.
+void limit_unsent(int descriptor) {
+  constexpr int kMost = 128 * 1024;  // bytes; with that it has enough to do until it asks for more
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMost, sizeof kMost);
+}
 
 // Is the ClientHello whole, in however many records it came (RFC 8446 4 and 5.1)? What is none, OpenSSL refuses at
 // once.
@@ -201,6 +212,7 @@ void Arrival::speak_http() {
   // By ALPN only: there is no upgrade to HTTP/2, and none is begun by its preface in clear text (RFC 9113 3.2, 3.3).
   const auto* engine = transport_->tls();
   if (engine && engine->alpn() == "h2") {
+    limit_unsent(transport_->descriptor());
     begin<Http2Connection>();
   } else {
     begin<Http1Connection>();

@@ -1,5 +1,6 @@
 """HTTP/2 from clients: the same requests, answers, limits and ends as by HTTP/1.1, many at once."""
 
+import pathlib
 import re
 import subprocess
 import threading
@@ -379,6 +380,45 @@ def test_the_urgent_goes_first(http2_client):
     first = {stream: order.index(stream) for stream in (lazy, usual, urgent)}
     # 100 kB do not wait here as a whole: what has come when the window opens goes by urgency.
     assert first[urgent] < first[usual] < first[lazy], order
+
+
+def kernel_keeps(connection) -> int:
+    """Bytes on their way to the client that it has not taken: those that the kernels have, on either side."""
+
+    def ends(address: str) -> int:
+        return int(address.rpartition(":")[2], 16)
+
+    ours, theirs = connection.socket.getsockname()[1], connection.socket.getpeername()[1]
+    lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    kept = 0
+    for line in lines:
+        if {ends(line[1]), ends(line[2])} == {ours, theirs}:
+            sent, received = (int(number, 16) for number in line[4].split(":"))
+            kept += sent + received
+    return kept
+
+
+def test_what_is_asked_late_and_urgent_does_not_wait_for_what_the_kernel_has(http2_client):
+    """A client that opens its windows wide and is slow: what is to be sent is chosen late."""
+
+    def script(connection):
+        while (request := connection.read_request()) is not None:
+            connection.send(ok(b"x" * (16 << 20) if request.target == b"/lazy" else b"now"))
+
+    connection = http2_client(script, settings={4: 2**31 - 1}, reads_windows=False, receive_buffer=16384)
+    connection.open_window(0, 2**31 - 1 - 65535)
+    lazy = connection.request(target="/lazy", headers=[("priority", "u=6")])
+    connection.wait_for(lambda: connection.answer(lazy).body)
+    seen = [0]
+
+    def is_full() -> bool:
+        seen.append(kernel_keeps(connection))
+        return len(seen) > 5 and len(set(seen[-5:])) == 1
+
+    wait_until(is_full, "the kernels to take no more")
+    before = len(connection.answer(lazy).body)
+    assert connection.get("/urgent", headers=[("priority", "u=0")]).body == b"now"
+    assert len(connection.answer(lazy).body) - before < 1 << 20
 
 
 # The demands of its neighbours ----------------------------------------------------------------------------------------
