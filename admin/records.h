@@ -68,10 +68,10 @@ struct JobRecord {
   std::int64_t at = 0;             // Unix microseconds: when it was asked for
   std::uint64_t revision = 0;      // of its write: it is done for all to see when that is live
   std::vector<std::string> steps;  // names
-  // Microseconds after `at`: when each step began, and when the last of them ended. Fewer than that, of jobs of an older
-  // hybridge: nobody knows.
+  // Microseconds after `at`: when each step began, and when the last of them ended. Fewer than that, of jobs of an
+  // older hybridge: nobody knows.
   std::vector<std::int64_t> times;
-  std::string data = "{}";         // JSON: of a failed one `{"traceback":…}`
+  std::string data = "{}";  // JSON: of a failed one `{"traceback":…}`
 };
 
 // That a call was carried out under an Idempotency-Key, and what it was answered.
