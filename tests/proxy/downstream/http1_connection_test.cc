@@ -1,6 +1,5 @@
 #include "proxy/downstream/http1_connection.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -351,50 +350,6 @@ TEST(Http1Connection, CutsAReaderThatTakesNothingVisibly) {
   EXPECT_EQ(client->receive_to_end().find("\r\n0\r\n\r\n"), std::string::npos);
   EXPECT_TRUE(client->was_reset());
   world.runner.until([&] { return world.downstream.connections() == 0; });
-}
-
-TEST(Http1Connection, EndsWhoRestsOnItsAnswerWhenTooMuchWaits) {
-  DownstreamWorld world({.settings = {.waiting_output = 1, .crowded_rest = 300ms}});
-  const auto begin = [&] {
-    auto client = world.connect();
-    client->limit_buffers(16 * 1024);
-    client->send(kGet);
-    return client;
-  };
-  const auto resting = begin();
-  auto& its = world.next_story();
-  const auto reading = begin();
-  auto& other = world.next_story();
-  its.stream.write_head(head_of(200, chunked()));
-  other.stream.write_head(head_of(200, chunked()));
-  Outcome<Result<bool>> written{write_for_ever(its.stream)};
-  const Outcome<Result<bool>> read{write_for_ever(other.stream)};
-  world.runner.until([&] {
-    if (reading->has_input()) reading->receive(8 * 1024);
-    return written.is_there();
-  });
-  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
-  EXPECT_THAT(written->error().detail, testing::HasSubstr("limits.waiting_output"));
-  EXPECT_FALSE(other.stream.is_gone());
-  its.end();
-  resting->receive_to_end();
-  EXPECT_TRUE(resting->was_reset());
-  other.stream.reset(Reason::kInternal);
-  other.end();
-}
-
-TEST(Http1Connection, LetsAClientRestWhileThereIsRoom) {
-  DownstreamWorld world({.settings = {.crowded_rest = 1ms}});
-  const auto client = world.connect();
-  client->limit_buffers(16 * 1024);
-  client->send(kGet);
-  auto& story = world.next_story();
-  story.stream.write_head(head_of(200, chunked()));
-  const Outcome<Result<bool>> written{write_for_ever(story.stream)};
-  world.runner.for_at_least(1200ms);  // two looks
-  EXPECT_FALSE(story.stream.is_gone());
-  story.stream.reset(Reason::kInternal);
-  story.end();
 }
 
 // An answer without known length whose end the client does not take for now; how long it is.

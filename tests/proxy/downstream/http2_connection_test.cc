@@ -1,10 +1,7 @@
 #include "proxy/downstream/http2_connection.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <functional>
@@ -12,73 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support/downstream_world.h"
-#include "tests/support/http2_frames.h"
+#include "tests/support/http2_world.h"
 
 namespace hybridge::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-// A client's connection, in clear text: TLS and ALPN are Arrival's affair.
-class Http2World final : private Transport::User {
- public:
-  explicit Http2World(DownstreamSettings settings = {}, std::unique_ptr<const Error> refusal = nullptr)
-      : world({.settings = std::move(settings)}) {
-    int ends[2];
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    EXPECT_EQ(::fcntl(ends[0], F_SETFL, O_NONBLOCK) | ::fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
-    client = std::make_unique<ScriptedConnection>(world.runner, ends[1]);
-    auto transport = std::make_unique<Transport>(world.runner.loop(), static_cast<Transport::User&>(*this));
-    transport->open(ends[0]);
-    ClientFacts facts;
-    facts.peer = facts.direct_peer = *Address::parse("127.0.0.1", 1);
-    facts.place = world.limits.enter(facts.direct_peer, false, ends[0]).place;
-    auto made = std::make_unique<Http2Connection>(world.downstream, world.service(), std::move(transport),
-                                                  std::move(facts), std::move(refusal));
-    auto& connection = *made;
-    world.downstream.add(std::move(made));
-    connection.start();
-    client->send(http2::greeting());
-  }
-
-  // The next frame but SETTINGS, their acknowledgements and the connection's WINDOW_UPDATE.
-  http2::Frame frame() {
-    http2::Frame frame;
-    world.runner.until([&] {
-      while (!reader.next(frame)) {
-        if (!client->has_input()) return client->is_at_end();
-        reader.add(client->receive(1));
-      }
-      if (frame.type != http2::kSettings && !(frame.type == http2::kWindowUpdate && frame.stream == 0)) return true;
-      frame = {};
-      return false;
-    });
-    return frame;
-  }
-  http2::Frame frame_of(std::uint8_t type) {
-    for (;;) {
-      auto next = frame();
-      if (next.type == type || (next.type == 0 && next.stream == 0)) return next;
-    }
-  }
-  DownstreamWorld::Story& ask(std::uint32_t id, const http2::Fields& fields, bool ends = true) {
-    client->send(http2::headers(id, fields, ends));
-    return world.next_story();
-  }
-
-  DownstreamWorld world;
-  std::unique_ptr<ScriptedConnection> client;
-  http2::FrameReader reader;
-
- private:
-  void on_connected() override {}
-  void on_input() override {}
-  void on_writable() override {}
-  void on_blocked() override {}
-  void on_shut_down() override {}
-  void on_failed(const Error&) override {}
-};
 
 TEST(Http2Connection, AnswersRequestsBesideEachOther) {
   Http2World h2;
@@ -326,67 +262,6 @@ TEST(Http2Connection, ResetsAStreamWhoseClientOpensNoWindow) {
   story.end();
   h2.client->send(http2::ping());
   EXPECT_EQ(h2.frame().type, http2::kPing);
-}
-
-TEST(Http2Connection, EndsTheStreamThatRestsWhenTooMuchWaits) {
-  Http2World h2({.waiting_output = 1, .crowded_rest = 300ms});
-  h2.client->send(http2::settings({{4, 0}}));
-  auto& resting = h2.ask(1, http2::request());
-  auto& taken = h2.ask(3, http2::request());
-  h2.client->send(http2::window_update(3, 5000) + http2::window_update(0, 1 << 30));
-  resting.stream.write_head(head_of(200, chunked()));
-  taken.stream.write_head(head_of(200, chunked()));
-  Outcome<Result<bool>> written{write_for_ever(resting.stream)};
-  const Outcome<Result<bool>> others{write_for_ever(taken.stream)};
-  auto frame = h2.frame();
-  for (; frame.type != http2::kRstStream && !h2.client->is_at_end(); frame = h2.frame()) {
-    if (frame.type == http2::kData) {
-      h2.client->send(http2::window_update(3, static_cast<std::uint32_t>(frame.payload.size())));
-    }
-  }
-  EXPECT_EQ(frame.stream, 1u);
-  ASSERT_TRUE(written.is_there());
-  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
-  EXPECT_THAT(written->error().detail, testing::HasSubstr("limits.waiting_output"));
-  EXPECT_FALSE(taken.stream.is_gone());
-  resting.end();
-  taken.stream.reset(Reason::kInternal);
-  taken.end();
-}
-
-TEST(Http2Connection, EndsStreamsBehindAWindowThatIsShutForAllWhenTooMuchWaits) {
-  Http2World h2({.waiting_output = 1, .crowded_rest = 300ms});
-  h2.client->send(http2::settings({{4, 1 << 30}}));  // of each stream, but not of the connection
-  auto& story = h2.ask(1, http2::request());
-  story.stream.write_head(head_of(200, chunked()));
-  Outcome<Result<bool>> written{write_for_ever(story.stream)};
-  EXPECT_EQ(h2.frame_of(http2::kRstStream).stream, 1u);
-  ASSERT_TRUE(written.is_there());
-  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
-  story.end();
-}
-
-TEST(Http2Connection, EndsThemAlsoWhereNewStreamsAreBegunAllTheTime) {
-  Http2World h2({.waiting_output = 1, .crowded_rest = 300ms});
-  h2.client->send(http2::settings({{4, 1 << 30}}));
-  auto& story = h2.ask(1, http2::request());
-  story.stream.write_head(head_of(200, chunked()));
-  Outcome<Result<bool>> written{write_for_ever(story.stream)};
-  std::vector<DownstreamWorld::Story*> others;
-  while (!written.is_there() && others.size() < 100) {
-    auto& other = h2.ask(static_cast<std::uint32_t>(3 + 2 * others.size()), http2::request());
-    other.stream.write_head(head_of(200, chunked()));
-    const Outcome<Result<bool>> piece{write_piece(other.stream, "x")};
-    others.push_back(&other);
-    h2.world.runner.for_at_least(50ms);
-  }
-  ASSERT_TRUE(written.is_there());
-  EXPECT_EQ(written->error().reason, Reason::kClientTooSlow);
-  story.end();
-  for (auto* other : others) {
-    other->stream.reset(Reason::kInternal);
-    other->end();
-  }
 }
 
 TEST(Http2Connection, EndsASilentOrIdleOne) {
