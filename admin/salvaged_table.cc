@@ -27,7 +27,8 @@ struct Keys<std::int64_t> {
 
   // Numbers tell where the gap is by themselves.
   static Result<std::string> neighbour(Database&, const SalvagedTable&, bool is_before, std::int64_t key) {
-    return std::to_string(is_before ? key - 1 : key);
+    if (is_before) return key == lowest() ? std::string("the first") : std::to_string(key - 1);
+    return key == highest() ? std::string("the last") : std::to_string(key);
   }
 
   static std::optional<std::int64_t> between(std::int64_t low, std::int64_t high) {

@@ -115,8 +115,8 @@ struct RegistryWorld {
     start();
   }
   ~RegistryWorld() {
+    executor.stop();  // first, as the daemon does: what it answers belongs to the registry
     registry.reset();
-    executor.stop();
   }
 
   // As after a start of the process.
