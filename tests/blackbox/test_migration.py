@@ -51,9 +51,13 @@ class InBand:
         pass
 
     def wait_until_held(self) -> None:
-        """Stopped requests bring the window about, whoever sends them."""
-        window = wait_until(lambda: next(iter(self.windows()), None), "a window that the site itself began", 30 * SLOWNESS)
-        assert window["scope"] == {"site": SITE} and window["state"] in ("draining", "holding"), window
+        """Stopped requests bring the window about, whoever sends them. As in life, the site is not gone the instant it says so."""
+        window = wait_until(
+            lambda: next((each for each in self.windows() if each["state"] == "holding"), None),
+            "a window that the site itself began to be drained",
+            30 * SLOWNESS,
+        )
+        assert window["scope"] == {"site": SITE}, window
 
     def end(self) -> None:
         wait_until(lambda: not self.windows(), "the end of the window", 60 * SLOWNESS)

@@ -30,7 +30,7 @@ def scraped(authority, origin):
 
 
 def run(*words, text: str = "") -> subprocess.CompletedProcess:
-    return subprocess.run(list(map(str, words)), input=text, capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(list(map(str, words)), input=text, capture_output=True, text=True, timeout=6 * PATIENCE)
 
 
 def rules() -> list[dict]:
