@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -105,7 +106,8 @@ const JobRoute* find_call(std::string_view method, std::string_view path, std::v
 
 // What the job comes to; nullopt: it failed, and said why.
 std::optional<Plan> plan_of(const Job& job, const Tip& tip, StateReader& reader) {
-  Draft draft(tip, reader);
+  static const std::function<std::int64_t()> kNow = [] { return std::int64_t{0}; };
+  Draft draft(tip, reader, kNow);
   const auto acted = job.act(draft);
   auto plan = acted ? draft.plan() : Result<Plan>(acted.error());
   if (plan) return std::move(*plan);
