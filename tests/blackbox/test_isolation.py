@@ -83,6 +83,9 @@ async def change(edge, which: int, until: float) -> int:
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
         count += 1
+        if b"connection: close" in head.lower():  # it has carried as many requests as one may
+            writer.close()
+            reader, writer = await asyncio.open_unix_connection(edge.directory / "admin.sock")
     writer.close()
     return count
 
