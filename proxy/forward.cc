@@ -354,7 +354,7 @@ Task<Result<void>> forward(Exchange& exchange) {
     exchange.endpoint.assign(endpoint.data(), endpoint.size());
     if (exchange.stream.is_gone()) co_return make_error(Reason::kClientGone, "the client left");
     auto outcome = co_await attempt(exchange, **lease, departure);
-    if ((*lease)->is_tunnel()) exchange.tunnel_to = std::move(*lease);
+    if (outcome && (*lease)->is_tunnel()) exchange.tunnel_to = std::move(*lease);
     if (outcome || !may_repeat(exchange, **lease, outcome.error())) co_return outcome;
     ++exchange.retries;
     request.fresh_only = true;
