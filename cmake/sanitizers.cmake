@@ -6,6 +6,7 @@ if(HYBRIDGE_SANITIZE)
   endif()
   add_compile_options(-fsanitize=${HYBRIDGE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${HYBRIDGE_SANITIZE})
+  add_compile_definitions(HYBRIDGE_SANITIZED)  # compilers tell it in different ways
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND HYBRIDGE_SANITIZE MATCHES "undefined")
     # clang 14 puts this check's prologue into coroutines and then cannot assemble them (LLVM issue 49689).
     add_compile_options(-fno-sanitize=function)
@@ -13,10 +14,6 @@ if(HYBRIDGE_SANITIZE)
 endif()
 
 if(HYBRIDGE_SANITIZE MATCHES "thread")
-  # ThreadSanitizer does not know fences (g++ says so); Asio's locks order the same things without them.
+  # ThreadSanitizer does not know fences; Asio's locks order the same things without them.
   add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # Under it g++ 12 also sees bounds broken where a string is appended to one just made.
-    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-tsan> $<$<COMPILE_LANGUAGE:CXX>:-Wno-array-bounds>)
-  endif()
 endif()

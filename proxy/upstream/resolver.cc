@@ -103,7 +103,7 @@ void Resolver::State::run(const std::string& name) {
     if (!had_failed) {
       log::warn("{}{}", found.error().detail, entry.answer.addresses ? "; its last good addresses stay" : "");
     }
-    entry.answer.fault = std::move(found.error());
+    entry.answer.fault = found.error();
   }
   for (const auto& asker : std::exchange(entry.askers, {})) tell(asker, entry.answer);
 }

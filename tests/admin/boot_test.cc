@@ -10,7 +10,7 @@
 namespace hybridge {
 namespace {
 
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__OPTIMIZE__) && !defined(HYBRIDGE_SANITIZED)
 constexpr bool kTimed = true;
 constexpr int kHosts = 100'000;
 #else

@@ -43,8 +43,8 @@ TEST(Executor, GoesOnAfterWorkThatThrows) {
 }
 
 TEST(Executor, RunsOnAsManyThreadsAsAsked) {
-  Executor executor("test", 3);
   std::latch all(3);
+  Executor executor("test", 3);
   for (int i = 0; i < 3; ++i) executor.post([&all] { all.arrive_and_wait(); });
   all.wait();
 }

@@ -14,7 +14,7 @@ namespace hybridge {
 namespace {
 
 constexpr int kHosts = 100'000;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef HYBRIDGE_SANITIZED
 constexpr bool kPlainMemory = false;
 #else
 constexpr bool kPlainMemory = true;

@@ -16,7 +16,7 @@ thread_local std::uint64_t own_allocations = 0;
 }
 }  // namespace
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef HYBRIDGE_SANITIZED
 
 namespace hybridge::test {
 const bool kCountsAllocations = false;
