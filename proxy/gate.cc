@@ -411,13 +411,12 @@ std::size_t Gates::cut(std::string_view id) {
 }
 
 void Gates::on_timer() {
-  bool is_releasing = false;
+  const auto is_releasing = [](const auto& gate) { return gate->terms().mode == HoldMode::kRelease; };
+  if (std::none_of(gates_.begin(), gates_.end(), is_releasing)) return;
+  turn_.arm(worker_.loop().now() + kTurn);  // before anything that may throw: those who wait would wait for ever
   for (const auto& gate : gates_) {
-    if (gate->terms().mode != HoldMode::kRelease) continue;
-    is_releasing = true;
-    pool_.turn(gate->window_, worker_.loop().now());
+    if (is_releasing(gate)) pool_.turn(gate->window_, worker_.loop().now());
   }
-  if (is_releasing) turn_.arm(worker_.loop().now() + kTurn);
 }
 
 }  // namespace hybridge

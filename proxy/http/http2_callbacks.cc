@@ -1,7 +1,9 @@
 #include "proxy/http/http2_callbacks.h"
 
 #include <algorithm>
+#include <exception>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "proxy/http/characters.h"
@@ -32,6 +34,22 @@ struct Http2Callbacks {
     return static_cast<Http2SessionStream*>(nghttp2_session_get_stream_user_data(session, id));
   }
   static int verdict(const Http2Session& self) { return self.violation_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
+
+  // nghttp2 is C, and an exception must not travel through its frames: the session keeps it, and throws it again where
+  // nghttp2 was called from. `user` is the last argument of each callback.
+  template <auto kCall>
+  struct Contained;
+  template <class Outcome, class... Arguments, Outcome (*kCall)(Arguments...)>
+  struct Contained<kCall> {
+    static Outcome call(Arguments... arguments) {
+      try {
+        return kCall(arguments...);
+      } catch (...) {
+        of(std::get<sizeof...(arguments) - 1>(std::tuple(arguments...))).thrown_ = std::current_exception();
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+      }
+    }
+  };
 
   // Every frame, also those that nghttp2 answers or passes over by itself.
   static int begin_frame(nghttp2_session* session, const nghttp2_frame_hd* frame, void* user) {
@@ -317,17 +335,17 @@ struct Http2Callbacks {
     static const auto* const callbacks = [] {
       nghttp2_session_callbacks* made = nullptr;
       nghttp2_session_callbacks_new(&made);
-      nghttp2_session_callbacks_set_on_begin_frame_callback(made, begin_frame);
-      nghttp2_session_callbacks_set_on_begin_headers_callback(made, begin_headers);
-      nghttp2_session_callbacks_set_on_header_callback2(made, header);
-      nghttp2_session_callbacks_set_on_frame_recv_callback(made, frame_received);
-      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, data_chunk);
-      nghttp2_session_callbacks_set_on_stream_close_callback(made, stream_closed);
-      nghttp2_session_callbacks_set_on_frame_send_callback(made, frame_sent);
-      nghttp2_session_callbacks_set_on_frame_not_send_callback(made, frame_not_sent);
-      nghttp2_session_callbacks_set_send_data_callback(made, send_data);
-      nghttp2_session_callbacks_set_unpack_extension_callback(made, skip_extension);
-      nghttp2_session_callbacks_set_error_callback2(made, remark);
+      nghttp2_session_callbacks_set_on_begin_frame_callback(made, Contained<begin_frame>::call);
+      nghttp2_session_callbacks_set_on_begin_headers_callback(made, Contained<begin_headers>::call);
+      nghttp2_session_callbacks_set_on_header_callback2(made, Contained<header>::call);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(made, Contained<frame_received>::call);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Contained<data_chunk>::call);
+      nghttp2_session_callbacks_set_on_stream_close_callback(made, Contained<stream_closed>::call);
+      nghttp2_session_callbacks_set_on_frame_send_callback(made, Contained<frame_sent>::call);
+      nghttp2_session_callbacks_set_on_frame_not_send_callback(made, Contained<frame_not_sent>::call);
+      nghttp2_session_callbacks_set_send_data_callback(made, Contained<send_data>::call);
+      nghttp2_session_callbacks_set_unpack_extension_callback(made, Contained<skip_extension>::call);
+      nghttp2_session_callbacks_set_error_callback2(made, Contained<remark>::call);
       return made;
     }();
     return callbacks;
@@ -366,7 +384,7 @@ const nghttp2_option* http2_options() {
 nghttp2_data_provider http2_body(Http2SessionStream& stream) {
   nghttp2_data_provider body{};
   body.source.ptr = &stream;
-  body.read_callback = Http2Callbacks::read_body;
+  body.read_callback = Http2Callbacks::Contained<Http2Callbacks::read_body>::call;
   return body;
 }
 

@@ -69,6 +69,7 @@ Result<void> Http2Session::receive(Bytes input, TimePoint now) {
   if (violation_) return *violation_;
   was_told_ = false;
   const auto taken = nghttp2_session_mem_recv(session_.get(), input.data(), input.size());
+  throw_on();
   if (!was_told_ && taken > 0) ignored(input.size());
   if (violation_) return *violation_;
   if (taken >= 0) return {};
@@ -92,10 +93,16 @@ Result<void> Http2Session::receive(Bytes input, TimePoint now) {
   return *violation_;
 }
 
+void Http2Session::throw_on() {
+  if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+}
+
 void Http2Session::send() {
   while (user_.takes_output()) {
     const std::uint8_t* bytes = nullptr;
     const auto size = nghttp2_session_mem_send(session_.get(), &bytes);
+    throw_on();
+    if (size < 0 && !violation_) violation_ = make_error(Reason::kInternal, nghttp2_strerror(static_cast<int>(size)));
     if (size <= 0) return;
     user_.write({bytes, static_cast<std::size_t>(size)});
   }

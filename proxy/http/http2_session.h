@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -158,6 +159,7 @@ class Http2Session {
   void ignored(std::size_t bytes);
   void terminate(Error error, std::uint32_t code);
   void malformed(Http2SessionStream& stream, Error error);
+  void throw_on();
   void push(Event event) { events_.push_back(std::move(event)); }
   // Streams that we ended while the client might still send: it cannot know at once.
   void remember(std::int32_t id);
@@ -170,6 +172,7 @@ class Http2Session {
   std::vector<Event> events_;
   std::size_t next_event_ = 0;
   std::optional<Error> violation_;
+  std::exception_ptr thrown_;    // by what a callback did; nghttp2's caller throws it on
   std::string last_words_;       // of nghttp2, on what was wrong
   std::size_t block_bytes_ = 0;  // that the block now coming decodes to
   std::int32_t highest_stream_ = 0;

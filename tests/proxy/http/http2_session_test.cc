@@ -97,6 +97,22 @@ TEST(Http2Session, SendsALargeHeadAndResetsAStreamWhoseHeadIsTooLarge) {
   }
 }
 
+// nghttp2 is C and knows no exceptions: they go round it.
+TEST(Http2Session, ThrowsOnWhatWasThrownWhileNghttp2Called) {
+  World reads;
+  reads.is_out_of_memory = true;
+  EXPECT_THROW(reads.give(h2::greeting() + h2::headers(1, h2::request())), std::bad_alloc);
+
+  World writes;
+  writes.give(h2::greeting() + h2::headers(1, h2::request()));
+  auto& stream = writes.stream();
+  stream.body = "hello";
+  stream.is_complete = true;
+  writes.session.write_head(stream, response(200), {}, true);
+  writes.is_out_of_memory = true;
+  EXPECT_THROW(writes.flush(), std::bad_alloc);
+}
+
 TEST(Http2Session, SendsABodyAsItGrows) {
   World world;
   world.give(h2::greeting() + h2::headers(1, h2::request()));

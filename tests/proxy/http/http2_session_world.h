@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,6 +76,7 @@ class World final : private Http2Session::User {
   TimePoint now = kNow;
   bool refuses = false;
   bool takes = true;
+  bool is_out_of_memory = false;
   std::string output;
   h2::FrameReader reader;
   std::vector<h2::Frame> frames;
@@ -86,10 +88,14 @@ class World final : private Http2Session::User {
  private:
   Http2SessionStream* on_stream() override {
     if (refuses) return nullptr;
+    if (is_out_of_memory) throw std::bad_alloc();
     streams.push_back(std::make_unique<TestStream>(output));
     return streams.back().get();
   }
-  void write(Bytes bytes) override { output += as_text(bytes); }
+  void write(Bytes bytes) override {
+    if (is_out_of_memory) throw std::bad_alloc();
+    output += as_text(bytes);
+  }
   bool takes_output() const override { return takes; }
 
   void note_events() {
