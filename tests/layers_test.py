@@ -42,7 +42,6 @@ LONGEST = 500  # lines of a file
 LONG_FILES = {
     "tests/io/transport_test.cc": "one table of what a byte stream does, plain and TLS",
     "tests/proxy/downstream/http1_stream_test.cc": "one table of what a stream does",
-    "tests/proxy/upstream/server_test.cc": "one table of leases: pools, bounds, shares, health",
 }
 
 # Files in which the words `new` or `delete` stand for themselves, each with its reason. `= delete`, `operator new`

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "tests/support/sockets.h"
 #include "tests/support/tls_pair.h"
 
 namespace hybridge::test {
@@ -39,10 +40,6 @@ std::string lower(std::string_view text) {
   std::transform(result.begin(), result.end(), result.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return result;
-}
-
-void set_option(int descriptor, int level, int name, int value) {
-  setsockopt(descriptor, level, name, &value, sizeof value);
 }
 }  // namespace
 
@@ -293,8 +290,7 @@ void Peer::close() {
 }
 
 void Peer::limit_buffers(int bytes) {
-  set_option(descriptor_, SOL_SOCKET, SO_RCVBUF, bytes);
-  set_option(descriptor_, SOL_SOCKET, SO_SNDBUF, bytes);
+  test::limit_buffers(descriptor_, bytes);
 }
 
 PeerServer::PeerServer(std::string_view ip, int backlog) : address_(*Address::parse(ip, 0)), backlog_(backlog) {
@@ -302,16 +298,7 @@ PeerServer::PeerServer(std::string_view ip, int backlog) : address_(*Address::pa
 }
 
 void PeerServer::start_again() {
-  descriptor_ = ::socket(address_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  set_option(descriptor_, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (::bind(descriptor_, address_.data(), address_.size()) < 0 || ::listen(descriptor_, backlog_) < 0) {
-    ADD_FAILURE() << "cannot listen on " << address_.to_string() << ": errno " << errno;
-    return;
-  }
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&storage), &length);
-  address_ = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
+  descriptor_ = listen_on(address_, backlog_);
 }
 
 Peer PeerServer::accept() {

@@ -6,13 +6,9 @@
 
 #include <cerrno>
 
-namespace hybridge::test {
+#include "tests/support/sockets.h"
 
-namespace {
-void set_option(int descriptor, int level, int name, int value) {
-  setsockopt(descriptor, level, name, &value, sizeof value);
-}
-}  // namespace
+namespace hybridge::test {
 
 bool ScriptedConnection::take() {
   char buffer[65536];
@@ -109,8 +105,7 @@ void ScriptedConnection::reset() {
 }
 
 void ScriptedConnection::limit_buffers(int bytes) {
-  set_option(descriptor_, SOL_SOCKET, SO_RCVBUF, bytes);
-  set_option(descriptor_, SOL_SOCKET, SO_SNDBUF, bytes);
+  test::limit_buffers(descriptor_, bytes);
 }
 
 ScriptedServer::ScriptedServer(LoopRunner& runner, std::string_view ip, int backlog)
@@ -119,16 +114,7 @@ ScriptedServer::ScriptedServer(LoopRunner& runner, std::string_view ip, int back
 }
 
 void ScriptedServer::start_again() {
-  descriptor_ = ::socket(address_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  set_option(descriptor_, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (::bind(descriptor_, address_.data(), address_.size()) < 0 || ::listen(descriptor_, backlog_) < 0) {
-    ADD_FAILURE() << "cannot listen on " << address_.to_string() << ": errno " << errno;
-    return;
-  }
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&storage), &length);
-  address_ = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
+  descriptor_ = listen_on(address_, backlog_);
 }
 
 std::unique_ptr<ScriptedConnection> ScriptedServer::accept_now() {

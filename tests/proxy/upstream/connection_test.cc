@@ -22,6 +22,7 @@ using test::UpstreamWorld;
 class UpstreamConnectionTest : public testing::Test {
  protected:
   void begin(const UpstreamSettings& settings = {}) {
+    lease.release();
     world.emplace(settings);
     listener.emplace(world->runner);
     server = &world->upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(*listener)}));
@@ -39,7 +40,6 @@ class UpstreamConnectionTest : public testing::Test {
                         UpstreamAsks asks = {}) {
     std::string told;
     for (const bool bytewise : {false, true}) {
-      lease.release();
       begin();
       ask(*lease, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", method, asks);
       Outcome<std::string> answer(test::read_answer(*lease));
@@ -361,7 +361,6 @@ TEST_F(UpstreamConnectionTest, ReleasingALeaseEndsWhatStillWaitsOnIt) {
 TEST_F(UpstreamConnectionTest, BytesBehindACompleteAnswerSpoilTheConnection) {
   EXPECT_EQ(answer_to("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), "200 ok");
   EXPECT_TRUE(lease->is_reusable());
-  lease.release();
   begin();
   ask(*lease);
   Outcome<std::string> answer(test::read_answer(*lease));
@@ -390,10 +389,7 @@ TEST_F(UpstreamConnectionTest, ConnectionCloseInTheAnswerIsObeyed) {
 // ---- Time-outs ----
 
 TEST_F(UpstreamConnectionTest, AServerThatDoesNotAnswerIsGivenUp) {
-  UpstreamSettings settings;
-  settings.response_head = 100ms;
-  lease.release();
-  begin(settings);
+  begin({.response_head = 100ms});
   ask(*lease);
   Outcome<std::string> status(test::read_status(*lease));
   world->runner.until([&] { return status.is_there(); });
@@ -401,10 +397,7 @@ TEST_F(UpstreamConnectionTest, AServerThatDoesNotAnswerIsGivenUp) {
 }
 
 TEST_F(UpstreamConnectionTest, TheWaitForTheHeadBeginsWithTheRequestsEnd) {
-  UpstreamSettings settings;
-  settings.response_head = 200ms;
-  lease.release();
-  begin(settings);
+  begin({.response_head = 200ms});
   ask_with_body(*lease, {Framing::Kind::kLength, 1});
   Outcome<std::string> status(test::read_status(*lease));
   world->runner.for_at_least(500ms);
@@ -416,10 +409,7 @@ TEST_F(UpstreamConnectionTest, TheWaitForTheHeadBeginsWithTheRequestsEnd) {
 }
 
 TEST_F(UpstreamConnectionTest, AnAnswerThatStopsIsGivenUp) {
-  UpstreamSettings settings;
-  settings.response_idle = 500ms;
-  lease.release();
-  begin(settings);
+  begin({.response_idle = 500ms});
   ask(*lease);
   Outcome<std::string> answer(test::read_answer(*lease));
   peer->receive_until("\r\n\r\n");
@@ -434,10 +424,7 @@ TEST_F(UpstreamConnectionTest, AnAnswerThatStopsIsGivenUp) {
 }
 
 TEST_F(UpstreamConnectionTest, ASlowReaderIsNoFaultOfTheServer) {
-  UpstreamSettings settings;
-  settings.response_idle = 100ms;
-  lease.release();
-  begin(settings);
+  begin({.response_idle = 100ms});
   ask(*lease);
   Outcome<std::string> status(test::read_status(*lease));
   peer->receive_until("\r\n\r\n");
@@ -449,10 +436,7 @@ TEST_F(UpstreamConnectionTest, ASlowReaderIsNoFaultOfTheServer) {
 }
 
 TEST_F(UpstreamConnectionTest, AServerThatTakesNothingOfTheRequestIsGivenUp) {
-  UpstreamSettings settings;
-  settings.write_idle = 200ms;
-  lease.release();
-  begin(settings);
+  begin({.write_idle = 200ms});
   ask_with_body(*lease, {Framing::Kind::kLength, 64 << 20});
   peer->limit_buffers(4096);
   Outcome<std::string> status(test::read_status(*lease));
