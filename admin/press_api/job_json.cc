@@ -13,7 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 4> kStatuses = {"Pending", "Running", "Success", "Failure"};
 constexpr std::int64_t kStepIds = 1'000;  // a job's steps have ids of their own, which nobody asks by
 
-std::string quoted(std::string_view text) {
+// Not `quoted`, whose namesake std::string brings along where <iomanip> is included.
+std::string json_string(std::string_view text) {
   std::string out;
   append_json_string(out, text);
   return out;
@@ -35,7 +36,7 @@ std::string duration_text(std::int64_t microseconds) {
 
 std::string times_of(std::int64_t start, std::int64_t end, bool has_ended) {
   if (!has_ended) return R"(,"duration":null,"end":null)";
-  return ",\"duration\":" + quoted(duration_text(end - start)) + ",\"end\":" + quoted(job_time(end));
+  return ",\"duration\":" + json_string(duration_text(end - start)) + ",\"end\":" + json_string(job_time(end));
 }
 
 std::string write_step(const JobRecord& job, std::size_t index, JobStatus status) {
@@ -45,8 +46,8 @@ std::string write_step(const JobRecord& job, std::size_t index, JobStatus status
   return R"({"commands":[],"data":)" + (is_last ? job.data : "{}") +
          times_of(start, moment_of(job, index + 1), has_ended) +
          ",\"id\":" + std::to_string(job.id * kStepIds + static_cast<std::int64_t>(index) + 1) +
-         ",\"name\":" + quoted(job.steps[index]) + ",\"start\":" + quoted(job_time(start)) + ",\"status\":\"" +
-         std::string(to_string(status)) + "\"}";
+         ",\"name\":" + json_string(job.steps[index]) + ",\"start\":" + json_string(job_time(start)) +
+         ",\"status\":\"" + std::string(to_string(status)) + "\"}";
 }
 
 // Of the steps of a job that is not done, the last is not.
@@ -90,12 +91,12 @@ std::string write_job(const JobRecord& job, std::uint64_t live_revision) {
   const auto status = status_of(job, live_revision);
   const auto start = moment_of(job, 0);
   const bool has_ended = status != JobStatus::kRunning;
-  std::string out = "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : quoted(job.agent_job_id)) +
+  std::string out = "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : json_string(job.agent_job_id)) +
                     R"(,"commands":[],"data":)" + job.data +
                     times_of(start, moment_of(job, job.steps.size()), has_ended) +
-                    ",\"enqueue\":" + quoted(job_time(job.at)) + ",\"id\":" + std::to_string(job.id) +
-                    ",\"name\":" + quoted(job.name) + ",\"start\":" + quoted(job_time(start)) + ",\"status\":\"" +
-                    std::string(to_string(status)) + "\",\"steps\":[";
+                    ",\"enqueue\":" + json_string(job_time(job.at)) + ",\"id\":" + std::to_string(job.id) +
+                    ",\"name\":" + json_string(job.name) + ",\"start\":" + json_string(job_time(start)) +
+                    ",\"status\":\"" + std::string(to_string(status)) + "\",\"steps\":[";
   for (std::size_t i = 0; i < job.steps.size(); ++i) {
     if (i != 0) out += ',';
     out += write_step(job, i, status_of_step(job, i, status));
@@ -110,17 +111,17 @@ std::string write_jobs(const std::vector<JobRecord>& jobs, std::uint64_t live_re
 std::string write_job_summaries(const std::vector<JobRecord>& jobs, std::uint64_t live_revision) {
   return list_of(jobs, [&](const JobRecord& job) {
     const auto status = status_of(job, live_revision);
-    const auto end = quoted(job_time(moment_of(job, job.steps.size())));
-    return "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : quoted(job.agent_job_id)) +
+    const auto end = json_string(job_time(moment_of(job, job.steps.size())));
+    return "{\"agent_job_id\":" + (job.agent_job_id.empty() ? "null" : json_string(job.agent_job_id)) +
            ",\"end\":" + (status == JobStatus::kRunning ? "null" : end) + ",\"id\":" + std::to_string(job.id) +
-           ",\"name\":" + quoted(job.name) + ",\"start\":" + quoted(job_time(moment_of(job, 0))) + ",\"status\":\"" +
-           std::string(to_string(status)) + "\"}";
+           ",\"name\":" + json_string(job.name) + ",\"start\":" + json_string(job_time(moment_of(job, 0))) +
+           ",\"status\":\"" + std::string(to_string(status)) + "\"}";
   });
 }
 
 std::string write_job_names(const std::vector<JobRecord>& jobs) {
   return list_of(jobs, [](const JobRecord& job) {
-    return R"({"agent_job_id":null,"end":null,"id":)" + std::to_string(job.id) + ",\"name\":" + quoted(job.name) +
+    return R"({"agent_job_id":null,"end":null,"id":)" + std::to_string(job.id) + ",\"name\":" + json_string(job.name) +
            R"(,"start":null,"status":null})";
   });
 }
