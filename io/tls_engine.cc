@@ -63,8 +63,21 @@ void forget_old_errors() {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
 
+// From OpenSSL 3.2 on the last word on a bad record is that there was one.
+bool says_nothing([[maybe_unused]] unsigned long code) {
+#ifdef SSL_R_RECORD_LAYER_FAILURE
+  return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_RECORD_LAYER_FAILURE;
+#else
+  return false;
+#endif
+}
+
+// Takes what the thread's queue of errors has.
 std::string reason_of(SSL* ssl, int ssl_error) {
-  const auto code = ERR_peek_last_error();  // TLS's own word; those before it are of the ciphers and parsers below
+  unsigned long code = 0;  // TLS's own word, the last; those before it are of the ciphers and parsers below
+  while (const auto next = ERR_get_error()) {
+    if (!says_nothing(next)) code = next;
+  }
   std::string text;
   if (code == 0) {
     text = "OpenSSL error " + std::to_string(ssl_error) + " without a reason";
