@@ -108,6 +108,12 @@ class [[nodiscard]] Task<void> {
   std::coroutine_handle<promise_type> frame_;
 };
 
+// A task that has its result already.
+template <class T>
+Task<T> ended(T result) {
+  co_return std::move(result);
+}
+
 // Runs the task now, to its first suspension; its frame frees itself at its end. An exception that escapes it is a
 // bug of ours and ends the process.
 void spawn(Task<void> task);

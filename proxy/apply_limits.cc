@@ -17,13 +17,7 @@ std::int64_t seconds_up(Duration duration) {
   return std::chrono::ceil<std::chrono::seconds>(duration).count();
 }
 
-template <class Text>
-void append(Text& text, std::string_view piece) {
-  text.append(piece.data(), piece.size());
-}
-
-template <class Text>
-void append(Text& text, std::int64_t number) {
+void append(std::string& text, std::int64_t number) {
   char digits[20];
   const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
   text.append(digits, static_cast<std::size_t>(end - digits));
@@ -32,21 +26,12 @@ void append(Text& text, std::int64_t number) {
 // Of several limits the answer tells of the one that is nearest.
 void note(Exchange& exchange, std::string_view name, const RuleLimit& limit, const RateTable::Verdict& verdict) {
   auto& told = exchange.ruled.limit;
-  if (!told.policy.empty() && told.left <= verdict.left && !verdict.is_over) return;
-  told.left = verdict.left;
-  told.policy.clear();
-  append(told.policy, "\"");
-  append(told.policy, name);
-  append(told.policy, "\"");
-  told.state.assign(told.policy.data(), told.policy.size());
-  append(told.policy, ";q=");
-  append(told.policy, std::max<std::int64_t>(limit.requests, std::int64_t{limit.burst} + 1));
-  append(told.policy, ";w=");
-  append(told.policy, std::int64_t{limit.seconds});
-  append(told.state, ";r=");
-  append(told.state, std::int64_t{verdict.left});
-  append(told.state, ";t=");
-  append(told.state, seconds_up(verdict.is_over ? verdict.wait : verdict.until_full));
+  if (!told.name.empty() && told.left <= verdict.left && !verdict.is_over) return;
+  told = {.name = name,
+          .most = std::max<std::int64_t>(limit.requests, std::int64_t{limit.burst} + 1),
+          .seconds = limit.seconds,
+          .left = verdict.left,
+          .reset = seconds_up(verdict.is_over ? verdict.wait : verdict.until_full)};
 }
 
 std::string sentence(std::string_view name, const RuleLimit& limit) {
@@ -65,7 +50,7 @@ std::optional<RateTable::Verdict> take(Exchange& exchange, std::string_view name
   if (exchange.is_counted || !is_about(exchange, limit)) return std::nullopt;
   auto& worker = exchange.worker;
   const auto verdict = worker.rate_limits().take(name, limit, exchange.route.site, exchange.client(),
-                                                 worker.loop().now(), worker.key_scratch());
+                                                 worker.loop().now(), worker.limit_scratch());
   if (verdict.is_over) worker.counters().rate_limited(limit.by, limit.dry_run);
   if (!limit.dry_run) return verdict;
   if (verdict.is_over && exchange.ruled.would_limit.empty()) exchange.ruled.would_limit = name;
@@ -98,13 +83,22 @@ Result<void> apply_configured_limits(Exchange& exchange) {
   return {};
 }
 
-void tell_limit(Exchange& exchange) {
-  exchange.is_counted = true;
-  const auto& told = exchange.ruled.limit;
-  if (told.policy.empty()) return;
-  auto& headers = exchange.ruled.response_headers;
-  headers.push_back({"RateLimit-Policy", {told.policy.data(), told.policy.size()}});
-  headers.push_back({"RateLimit", {told.state.data(), told.state.size()}});
+void tell_limit(Exchange& exchange, std::vector<http::ExtraHeader>& headers) {
+  const auto& limit = exchange.ruled.limit;
+  if (limit.name.empty()) return;
+  auto& text = exchange.worker.limit_scratch();
+  text.assign(1, '"').append(limit.name).append("\";q=");
+  append(text, limit.most);
+  text.append(";w=");
+  append(text, limit.seconds);
+  const auto policy = text.size();
+  text.append(1, '"').append(limit.name).append("\";r=");
+  append(text, limit.left);
+  text.append(";t=");
+  append(text, limit.reset);
+  const std::string_view both = text;
+  headers.push_back({"RateLimit-Policy", both.substr(0, policy)});
+  headers.push_back({"RateLimit", both.substr(policy)});
 }
 
 }  // namespace hybridge

@@ -5,8 +5,11 @@
 // by address.
 #pragma once
 
+#include <vector>
+
 #include "base/error.h"
 #include "proxy/exchange.h"
+#include "proxy/http/forwarded.h"
 #include "routing/rule.h"
 
 namespace hybridge {
@@ -17,9 +20,8 @@ Result<void> apply_limit(Exchange& exchange, const Rule& rule, const RuleLimit& 
 // Of the configuration (rate_limits): kRateLimited.
 Result<void> apply_configured_limits(Exchange& exchange);
 
-// Behind all limits, once: puts what they said into the answer's fields, RateLimit-Policy (what is allowed) and
-// RateLimit (how much of it is left, and for how long), of draft-ietf-httpapi-ratelimit-headers-10. The request is not
-// counted again if it comes by them again.
-void tell_limit(Exchange& exchange);
+// Adds to the answer's fields what the limits said: RateLimit-Policy (what is allowed) and RateLimit (how much of it is
+// left, and for how long), of draft-ietf-httpapi-ratelimit-headers-10. Views into the worker's limit_scratch().
+void tell_limit(Exchange& exchange, std::vector<http::ExtraHeader>& headers);
 
 }  // namespace hybridge

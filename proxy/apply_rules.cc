@@ -1,5 +1,7 @@
 #include "proxy/apply_rules.h"
 
+#include <vector>
+
 #include "proxy/apply_limits.h"
 #include "proxy/http/normal_path.h"
 #include "proxy/worker.h"
@@ -21,7 +23,7 @@ Result<void> apply(Exchange& exchange, const Rule& rule, std::string_view path) 
   if (const auto* named = std::get_if<RuleClass>(&rule.action)) {
     if (ruled.request_class.empty()) ruled.request_class = named->name;
   } else if (const auto* header = std::get_if<RuleHeader>(&rule.action)) {
-    (header->on_response ? ruled.response_headers : ruled.request_headers).push_back({header->name, header->value});
+    ruled.headers.push_back(header);
   } else if (const auto* denial = std::get_if<RuleDenial>(&rule.action)) {
     ruled.status = denial->status;
     return make_error(Reason::kRuleDenied, denial->message);
@@ -55,13 +57,34 @@ Result<void> apply_matching(Exchange& exchange) {
   }
   return {};
 }
+
+std::vector<http::ExtraHeader>& extra_headers(Exchange& exchange, bool on_response) {
+  auto& headers = exchange.worker.extra_headers();
+  headers.clear();
+  for (const auto* header : exchange.ruled.headers) {
+    if (header->on_response == on_response) headers.push_back({header->name, header->value});
+  }
+  return headers;
+}
 }  // namespace
 
 Result<void> apply_rules(Exchange& exchange) {
   auto outcome = apply_matching(exchange);
   if (outcome) outcome = apply_configured_limits(exchange);
-  tell_limit(exchange);
+  exchange.is_counted = true;
   return outcome;
+}
+
+std::span<const http::ExtraHeader> extra_request_headers(Exchange& exchange) {
+  if (exchange.ruled.headers.empty()) return {};
+  return extra_headers(exchange, false);
+}
+
+std::span<const http::ExtraHeader> extra_response_headers(Exchange& exchange) {
+  if (exchange.ruled.headers.empty() && exchange.ruled.limit.name.empty()) return {};
+  auto& headers = extra_headers(exchange, true);
+  tell_limit(exchange, headers);
+  return headers;
 }
 
 }  // namespace hybridge

@@ -5,12 +5,20 @@
 // of classes the first; of header fields all. Without rules and limits: no cost.
 #pragma once
 
+#include <span>
+
 #include "base/error.h"
 #include "proxy/exchange.h"
+#include "proxy/http/forwarded.h"
 
 namespace hybridge {
 
 // kOk: the request goes on, with what the rules say of it in `exchange.ruled`.
 Result<void> apply_rules(Exchange& exchange);
+
+// The fields that they want in the request as the server sees it, and in the answer, where limits have theirs, too. In
+// memory of the worker's: until the next call of either for any exchange.
+std::span<const http::ExtraHeader> extra_request_headers(Exchange& exchange);
+std::span<const http::ExtraHeader> extra_response_headers(Exchange& exchange);
 
 }  // namespace hybridge

@@ -50,25 +50,23 @@ bool is_traceparent(std::string_view value) {
          });
 }
 
-// The user of Basic credentials (RFC 7617), as far as it fits; nothing of the password is kept.
-boost::static_string<64> basic_user(std::string_view authorization) {
+// The user of Basic credentials (RFC 7617), its first 64 bytes, in `user`; nothing of the password is kept.
+std::string_view basic_user(std::string_view authorization, std::string& user) {
   constexpr std::string_view kScheme = "Basic ";
+  constexpr std::size_t kLongest = 64;
   constexpr std::size_t kEncoded = 88;  // of 66 bytes
-  boost::static_string<64> user;
   if (authorization.size() <= kScheme.size() ||
       !http::equal_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
-    return user;
+    return {};
   }
   auto encoded = authorization.substr(kScheme.size(), kEncoded);
   encoded.remove_suffix(encoded.size() % 4);
   std::array<unsigned char, kEncoded / 4 * 3> plain{};
   const auto length = EVP_DecodeBlock(plain.data(), reinterpret_cast<const unsigned char*>(encoded.data()),
                                       static_cast<int>(encoded.size()));
-  if (length <= 0) return user;
+  if (length <= 0) return {};
   const std::string_view credentials(reinterpret_cast<const char*>(plain.data()), static_cast<std::size_t>(length));
-  const auto name = credentials.substr(0, std::min<std::size_t>(credentials.find(':'), user.max_size()));
-  user.assign(name.data(), name.size());
-  return user;
+  return user.assign(credentials.substr(0, std::min(credentials.find(':'), kLongest)));
 }
 
 void write_hex(char* out, std::uint64_t value) {
@@ -159,8 +157,7 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.site = route.site;
   record.host = head.host;
   record.client = client_ip_;
-  remote_user_ = basic_user(head.headers.value(http::HeaderId::kAuthorization));
-  record.remote_user = {remote_user_.data(), remote_user_.size()};
+  record.remote_user = basic_user(head.headers.value(http::HeaderId::kAuthorization), worker.scratch());
   record.method = head.method_name;
   record.target = head.target;
   record.protocol = http::to_string(head.version);
@@ -178,9 +175,9 @@ ExchangeRecord Exchange::record(TimePoint now) {
   record.timings.total = microseconds_between(stream.began(), now);
   record.start_ms = worker.wall_milliseconds() - record.timings.total / 1000;
   record.retries = retries;
-  record.hold_id = {hold_id.data(), hold_id.size()};
+  if (held_by) record.hold_id = held_by->id();
   record.rule = ruled.rule;
-  record.is_agent_call = onward.has_value();
+  record.is_agent_call = onward != nullptr;
   record.request_class = onward ? std::string_view("agent") : ruled.request_class;
   record.would_limit = ruled.would_limit;
   record.revision = (*snapshot)->revision();

@@ -9,6 +9,7 @@
 #include <boost/smart_ptr/local_shared_ptr.hpp>
 #include <boost/static_string/static_string.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,10 +19,10 @@
 #include "proxy/downstream/stream.h"
 #include "proxy/exchange_record.h"
 #include "proxy/gate.h"
-#include "proxy/http/forwarded.h"
 #include "proxy/onward.h"
 #include "proxy/replay_buffer.h"
 #include "proxy/upstream/lease.h"
+#include "routing/rule.h"
 #include "routing/snapshot.h"
 
 namespace hybridge {
@@ -34,20 +35,21 @@ struct Entrance {
   bool redirects_to_https = false;  // port 80: everything is sent to https, ACME's challenges to the control plane
 };
 
-// What the operator's rules say of a request. Views into the rules of its snapshot.
+// What the operator's rules say of a request. Views into the rules of its snapshot: whoever waits keeps all of it.
 struct Ruled {
   std::string_view rule;           // the last that matched: of a request that was ended by one, that one
   std::string_view request_class;  // "": none
-  boost::container::small_vector<http::ExtraHeader, 2> request_headers;
-  boost::container::small_vector<http::ExtraHeader, 2> response_headers;
+  boost::container::small_vector<const RuleHeader*, 4> headers;
   int status = 0;                      // of a redirect or a denial
   std::string location;                // of a redirect
   std::chrono::seconds retry_after{};  // of a limit
   struct {
-    boost::static_string<112> policy;  // "": none spoke of it
-    boost::static_string<112> state;
-    std::uint32_t left = 0;
-  } limit;                       // that was nearest, as answers tell it
+    std::string_view name;  // "": none spoke of it
+    std::int64_t most = 0;  // requests, in so many seconds:
+    std::uint32_t seconds = 0;
+    std::uint32_t left = 0;      // requests
+    std::int64_t reset = 0;      // seconds until there are more, or all again
+  } limit;                       // that was nearest, for the answer's fields
   std::string_view would_limit;  // by a dry run; "": none
 };
 
@@ -61,8 +63,8 @@ class Exchange {
   const Entrance& entrance;
   boost::local_shared_ptr<const std::shared_ptr<const Snapshot>> snapshot;
   Route route;
-  std::optional<Onward> onward;  // it is for no site: where to instead
-  AnswerTap* tap = nullptr;      // who reads the answer as it passes; nullptr: nobody
+  std::unique_ptr<Onward> onward;  // it is for no site: where to instead
+  AnswerTap* tap = nullptr;        // who reads the answer as it passes; nullptr: nobody
 
   // Whom it is for, once that is decided: of a route of kind kSite, or onward.
   const std::shared_ptr<const Server>& server() const { return onward ? onward->server : route.shared_server(); }
@@ -90,7 +92,7 @@ class Exchange {
   Ruled ruled;
   bool is_counted = false;             // by the rate limits: once, however often it is decided upon
   boost::static_string<56> endpoint;   // address:port of the last attempt
-  boost::static_string<64> hold_id;    // of the window that held it last
+  HoldPool::WindowPtr held_by;         // the window that held it last
   std::chrono::seconds retry_after{};  // what it is told if it must come again
   ExchangeRecord::Timings timings;
   ReplayBuffer replay;  // its body, while it may have to be sent again
@@ -103,7 +105,7 @@ class Exchange {
   // After a wait the table may be another: what was found in the old one is forgotten.
   void look_again();
 
-  // For the log and the counters; views into the exchange.
+  // For the log and the counters; views into the exchange, and into the worker's scratch().
   ExchangeRecord record(TimePoint now);
 
  private:
@@ -114,7 +116,6 @@ class Exchange {
 
   std::array<char, 32> request_id_;
   std::array<char, 55> traceparent_;
-  boost::static_string<64> remote_user_;
   std::optional<Address> named_client_;  // by a trusted proxy, in a header
   ClientLimits::Request place_;
   std::string_view client_ip_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/sibling.h"
+#include "proxy/apply_rules.h"
 #include "proxy/http/error_page.h"
 #include "proxy/http/forwarded.h"
 #include "proxy/http/normal_path.h"
@@ -87,7 +88,7 @@ void send_head(Exchange& exchange, UpstreamConnection& upstream) {
                                  .request_id = exchange.request_id(),
                                  .traceparent = exchange.traceparent(),
                                  .send_expect = false,  // answered here, when the body is wanted
-                                 .extra = exchange.ruled.request_headers,
+                                 .extra = extra_request_headers(exchange),
                                  .host = exchange.onward ? std::string_view(exchange.onward->host) : std::string_view{},
                                  .target = exchange.onward ? exchange.onward->target : std::string_view{}});
   upstream.begin(request.method, request.framing, {.continue_100 = false, .upgrade = !request.upgrade.empty()});
@@ -176,7 +177,7 @@ const http::ResponseHead& rewrite(Exchange& exchange, const http::ResponseHead& 
        .request_id = exchange.request_id(),
        .cors_origin = is_informational || exchange.onward ? std::string_view{} : exchange.cors_origin(),
        .reason = {},
-       .extra = exchange.ruled.response_headers,
+       .extra = extra_response_headers(exchange),
        .security_headers = !exchange.onward},
       exchange.worker.http_date());
   return response;
@@ -187,7 +188,7 @@ void relay_trailers(Exchange& exchange, const UpstreamConnection& upstream) {
   if (!http::takes_trailers(exchange.request())) return;
   auto trailers = upstream.trailers();
   if (trailers.size() == 0) return;
-  http::apply_trailer_rules(trailers, upstream.head(), exchange.ruled.response_headers);
+  http::apply_trailer_rules(trailers, upstream.head(), extra_response_headers(exchange));
   if (trailers.size() > 0) exchange.stream.write_trailers(trailers);
 }
 

@@ -96,7 +96,7 @@ class GateEntry : public boost::intrusive::list_base_hook<boost::intrusive::link
   bool came_back_ : 1 = false;
 };
 
-// A request that waits. Lives in the frame of wait_at_gate().
+// A request that waits. Lives in the frame of Gates::wait().
 class Held final : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
                    private Timer::Owner,
                    private Stream::GoneListener {
@@ -206,7 +206,8 @@ class Gates final : private Timer::Owner {
   std::optional<Error> refusal(GateEntry& entry, const Gate& gate);
   std::chrono::seconds retry_after_of(const Gate& gate);
   Result<HoldTicket> join(Exchange& exchange, const Gate& gate, TimePoint deadline);
-  Result<void> settle(const Held& held, const HoldPool::WindowPtr& window);
+  Task<Result<void>> wait(Exchange& exchange, Gate& gate);
+  Result<void> settle(const Held& held);
   void count(GateEntry& entry, Gate& gate, GateEntry::Kind kind);
   void uncount(GateEntry& entry);
   void look_if_drained(const Gate& gate);

@@ -174,7 +174,7 @@ Task<Result<void>> forward_onward(Exchange& exchange, OnwardPath path) {
   }
   auto found = co_await find_server(exchange, path);
   if (!found) co_return found.error();
-  exchange.onward = std::move(*found);
+  exchange.onward = std::make_unique<Onward>(std::move(*found));
   exchange.onward->target = path.target;
   auto outcome = co_await forward_agent_call(exchange);
   co_return outcome;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string>
+#include <utility>
 
 #include "proxy/apply_rules.h"
 #include "proxy/forward.h"
@@ -63,18 +64,19 @@ Result<void> decide(Exchange& exchange) {
   return {};
 }
 
+// Whether it is looked into at all.
+Result<void> begin(Exchange& exchange) {
+  if (const auto& fault = exchange.stream.fault()) return *fault;
+  if (auto entered = exchange.enter(); !entered) return entered;
+  if (!exchange.stream.client().is_good_for(exchange.request().host)) {
+    return make_error(Reason::kMisdirected, "this connection's certificate is not for this host: open another one");
+  }
+  return {};
+}
+
 // match → gate → forward; once in nearly every case. A request that had to wait, or that is sent back to the gate,
 // begins again with the table as it is then.
-Task<Result<void>> run(Exchange& exchange) {
-  if (const auto& fault = exchange.stream.fault()) co_return *fault;
-  if (auto entered = exchange.enter(); !entered) co_return entered.error();
-  if (!exchange.stream.client().is_good_for(exchange.request().host)) {
-    co_return make_error(Reason::kMisdirected, "this connection's certificate is not for this host: open another one");
-  }
-  if (is_own_host(exchange)) {
-    auto served = co_await serve_own_host(exchange);
-    co_return served;
-  }
+Task<Result<void>> serve_by_table(Exchange& exchange) {
   for (;;) {
     if (auto decided = decide(exchange); !decided) co_return decided;
     if (exchange.worker.gates().admit(exchange.gate_entry)) {
@@ -86,6 +88,12 @@ Task<Result<void>> run(Exchange& exchange) {
     }
     exchange.look_again();
   }
+}
+
+// No coroutine itself: those who wait keep the frames of all that are.
+Task<Result<void>> run(Exchange& exchange) {
+  if (auto begun = begin(exchange); !begun) return ended(std::move(begun));
+  return is_own_host(exchange) ? serve_own_host(exchange) : serve_by_table(exchange);
 }
 
 std::string location_of(const Exchange& exchange, Reason reason) {
@@ -204,7 +212,7 @@ Task<void> answer(Exchange& exchange, const Error& error) {
                               .request_id = exchange.request_id(),
                               .cors_origin = proxy_upstream.empty() ? std::string_view{} : exchange.cors_origin(),
                               .reason = code(reason),
-                              .extra = exchange.ruled.response_headers,
+                              .extra = extra_response_headers(exchange),
                               .security_headers = !is_bare},
                              exchange.worker.http_date());
   stream.write_head(head);

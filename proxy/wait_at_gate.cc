@@ -15,6 +15,11 @@ constexpr std::size_t kHeldBytes = 3 * 1024;
 constexpr const char* kWorkedOn = "the site is being worked on";
 constexpr const char* kTooLong = "the work on the site takes longer than this can wait";
 
+// Each request waits so long in all, however often it has to. Microseconds until now.
+std::int64_t waited(const Exchange& exchange) {
+  return std::max<std::int64_t>(exchange.timings.hold, 0);
+}
+
 // The client's address for counting; nullopt: it is not counted.
 std::optional<std::array<std::uint8_t, 16>> counted_address(const Exchange& exchange) {
   if (!exchange.is_counted_by_address()) return std::nullopt;
@@ -73,8 +78,9 @@ Result<HoldTicket> Gates::join(Exchange& exchange, const Gate& gate, TimePoint d
 }
 
 // What the end of its wait means for a request.
-Result<void> Gates::settle(const Held& held, const HoldPool::WindowPtr& window) {
+Result<void> Gates::settle(const Held& held) {
   auto& exchange = held.exchange();
+  const auto& window = exchange.held_by;
   const auto leave = [&](HoldOutcome outcome) {
     pool_.leave(window, exchange.route.site, held.ticket(), outcome, worker_.loop().now());
   };
@@ -102,28 +108,29 @@ Result<void> Gates::settle(const Held& held, const HoldPool::WindowPtr& window) 
   return make_error(Reason::kHoldPaged, kWorkedOn);
 }
 
-Task<Result<void>> wait_at_gate(Exchange& exchange) {
-  auto& worker = exchange.worker;
-  auto& gates = worker.gates();
-  auto* const gate = gates.closed_gate(exchange.gate_entry, gates.gates_of(exchange));
-  if (!gate) co_return Result<void>{};
-  const auto window = gate->window();
-  exchange.hold_id.assign(window->id().data(), std::min(window->id().size(), exchange.hold_id.max_size()));
-  exchange.retry_after = gates.retry_after_of(*gate);
-  if (auto refused = gates.refusal(exchange.gate_entry, *gate)) co_return *refused;
-
-  // Each request waits so long in all, however often it has to.
-  const auto began = worker.loop().now();
-  const auto waited = std::max<std::int64_t>(exchange.timings.hold, 0);
-  const auto deadline = began + gates.class_of(exchange.gate_entry).max_wait - std::chrono::microseconds(waited);
-  const auto ticket = gates.join(exchange, *gate, deadline);
+Task<Result<void>> Gates::wait(Exchange& exchange, Gate& gate) {
+  const auto began = worker_.loop().now();
+  const auto max_wait = class_of(exchange.gate_entry).max_wait;
+  const auto deadline = began + max_wait - std::chrono::microseconds(waited(exchange));
+  const auto ticket = join(exchange, gate, deadline);
   if (!ticket) co_return ticket.error();
   if (*ticket == 0) co_return Result<void>{};
 
-  Held held{exchange, *gate, *ticket, deadline};
+  Held held{exchange, gate, *ticket, deadline};
   if (held.how() == Held::End::kWaiting) co_await held.wait();
-  exchange.timings.hold = waited + microseconds_between(began, worker.loop().now());
-  co_return gates.settle(held, window);
+  exchange.timings.hold = waited(exchange) + microseconds_between(began, worker_.loop().now());
+  co_return settle(held);
+}
+
+// No coroutine itself: what is looked at before the wait is not kept while it lasts.
+Task<Result<void>> wait_at_gate(Exchange& exchange) {
+  auto& gates = exchange.worker.gates();
+  auto* const gate = gates.closed_gate(exchange.gate_entry, gates.gates_of(exchange));
+  if (!gate) return ended(Result<void>{});
+  exchange.held_by = gate->window();
+  exchange.retry_after = gates.retry_after_of(*gate);
+  if (auto refused = gates.refusal(exchange.gate_entry, *gate)) return ended<Result<void>>(*std::move(refused));
+  return gates.wait(exchange, *gate);
 }
 
 }  // namespace hybridge

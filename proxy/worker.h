@@ -27,6 +27,7 @@
 #include "proxy/hold_class.h"
 #include "proxy/hold_pool.h"
 #include "proxy/http/error_page.h"
+#include "proxy/http/forwarded.h"
 #include "proxy/in_band.h"
 #include "proxy/onward.h"
 #include "proxy/rate_limits.h"
@@ -128,7 +129,8 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   // Memory that is used between two suspensions, never over one.
   std::string& scratch() { return scratch_; }
   std::string& origin_scratch() { return origin_scratch_; }
-  std::string& key_scratch() { return key_scratch_; }
+  std::string& limit_scratch() { return limit_scratch_; }
+  std::vector<http::ExtraHeader>& extra_headers() { return extra_headers_; }
   http::ResponseHead& response_head() { return response_head_; }
 
   // Says in the process log what was wrong with a server, from time to time.
@@ -189,7 +191,8 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
 
   std::string scratch_;
   std::string origin_scratch_;
-  std::string key_scratch_;
+  std::string limit_scratch_;
+  std::vector<http::ExtraHeader> extra_headers_;
   http::ResponseHead response_head_;
   std::string date_;
   std::int64_t date_second_ = -1;

@@ -99,6 +99,15 @@ TEST(Task, DestroysWhatItsFrameHoldsAtItsEnd) {
   EXPECT_EQ(alive, 0);
 }
 
+TEST(Task, MayHaveItsResultAlready) {
+  std::string result;
+  struct Story {
+    static Task<void> run(std::string& result) { result = co_await ended(std::string("here at once")); }
+  };
+  spawn(Story::run(result));
+  EXPECT_EQ(result, "here at once");
+}
+
 TEST(Waiter, ResumesWhoWaits) {
   struct Story {
     static Task<void> run(Waiter& waiter, int& passed) {
