@@ -48,12 +48,13 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = self._builder(self._name, self._key.public_key(), datetime.timedelta(days=30))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
         self.certificate = builder.add_extension(usage, critical=True).sign(self._key, hashes.SHA256())
         self.pem = self.certificate.public_bytes(_PEM).decode()
 
     def _builder(self, subject, public_key, lifetime):
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -69,7 +70,9 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = self._builder(subject, key.public_key(), datetime.timedelta(days=days))
-        certificate = builder.add_extension(alternatives, critical=False).sign(self._key, hashes.SHA256())
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())  # wanted by Python 3.13
+        builder = builder.add_extension(alternatives, critical=False).add_extension(issuer, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         pem = certificate.public_bytes(_PEM).decode()
         return Certificate(
             chain=pem + self.pem,

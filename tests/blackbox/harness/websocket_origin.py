@@ -9,6 +9,19 @@ from harness.addresses import free_endpoint
 from harness.waiting import PATIENCE
 
 
+def _choose(*offers):
+    """Of the client's offers; newer versions of the library pass a connection, older ones the server's own offers, too."""
+    return "frappe" if all("frappe" in offer for offer in offers if isinstance(offer, (list, tuple))) else None
+
+
+def _request_headers(socket):
+    return socket.request.headers if hasattr(socket, "request") else socket.request_headers
+
+
+def _path(socket) -> str:
+    return socket.request.path if hasattr(socket, "request") else socket.path
+
+
 class WebSocketOrigin:
     """Echoes; `close 4001 bye` closes so, `path` answers with the path, `headers NAME` with a request header."""
 
@@ -22,7 +35,7 @@ class WebSocketOrigin:
         self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(PATIENCE)
 
     async def _listen(self):
-        return await websockets.serve(self._serve, *self.endpoint, subprotocols=["frappe"], max_size=None, ping_interval=None)
+        return await websockets.serve(self._serve, *self.endpoint, subprotocols=["frappe"], select_subprotocol=_choose, max_size=None, ping_interval=None)
 
     async def _serve(self, socket) -> None:
         try:
@@ -31,9 +44,9 @@ class WebSocketOrigin:
                 if words[:1] == ["close"]:
                     await socket.close(int(words[1]), words[2])
                 elif words[:1] == ["path"]:
-                    await socket.send(socket.path)
+                    await socket.send(_path(socket))
                 elif words[:1] == ["header"]:
-                    await socket.send(socket.request_headers.get(words[1], ""))
+                    await socket.send(_request_headers(socket).get(words[1], ""))
                 else:
                     await socket.send(message)
         except websockets.ConnectionClosed:
