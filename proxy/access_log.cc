@@ -31,10 +31,8 @@ std::uint64_t count_lines(std::string_view bytes) {
   return static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
 }
 
-// Standard output may be a socket (systemd's journal), which cannot be opened by its path.
 int open_path(const std::string& path) {
-  if (path == "/dev/stdout") return ::fcntl(1, F_DUPFD_CLOEXEC, 3);
-  if (path == "/dev/stderr") return ::fcntl(2, F_DUPFD_CLOEXEC, 3);
+  if (const int standard = standard_stream(path); standard >= 0) return ::fcntl(standard, F_DUPFD_CLOEXEC, 3);
   std::error_code ignored;  // open() says it better
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   // Not blocking, so that a FIFO without a reader is an error instead of an end.
@@ -44,6 +42,11 @@ int open_path(const std::string& path) {
 }
 
 }  // namespace
+
+int standard_stream(std::string_view path) {
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  return path == "/dev/stderr" ? STDERR_FILENO : -1;
+}
 
 AccessLog::Lane::Lane(AccessLog& log, const Config::AccessLog& config)
     : log_(log),

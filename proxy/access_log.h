@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -22,6 +23,10 @@
 #include "proxy/log_format.h"
 
 namespace hybridge {
+
+// The descriptor that this path names, /dev/stdout or /dev/stderr; -1: another path. It is written to as it was
+// inherited: it may be a socket (systemd's journal) or somebody else's pipe (a container's), which cannot be opened.
+int standard_stream(std::string_view path);
 
 class AccessLog {
  public:

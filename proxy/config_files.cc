@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "base/ssl_ptr.h"
+#include "proxy/access_log.h"
 #include "proxy/config.h"
 #include "proxy/http/error_page.h"
 #include "tls/certificate.h"
@@ -73,7 +74,7 @@ class FileCheck {
 
   void file_to_write(const char* key, const std::string& path) {
     // Without the key in the file nobody has asked for it, and the service does without.
-    if (path.empty() || !was_given(key)) return;
+    if (path.empty() || !was_given(key) || standard_stream(path) >= 0) return;
     std::error_code error;
     if (!fs::exists(path, error)) return directory(key, fs::path(path).parent_path());
     if (fs::is_directory(path, error)) return fault(key, path + ": " + std::strerror(EISDIR));

@@ -56,10 +56,10 @@ int main(int argc, char** argv) {
   add_command(app, "check", "check configuration and stored state", config)->callback([&] {
     status = hybridge::check(config);
   });
-  app.add_subcommand("version", "say which build this is")->callback([] {
-    std::printf("hybridge %.*s (%.*s)\n", static_cast<int>(hybridge::kVersion.size()), hybridge::kVersion.data(),
-                static_cast<int>(hybridge::kSourceRevision.size()), hybridge::kSourceRevision.data());
-  });
+  const auto build =
+      "hybridge " + std::string(hybridge::kVersion) + " (" + std::string(hybridge::kSourceRevision) + ")";
+  app.set_version_flag("--version", build, "the same as the command version");
+  app.add_subcommand("version", "say which build this is")->callback([&] { std::printf("%s\n", build.c_str()); });
 
   add_command(app, "upgrade", "let the binary on disk take over from the running process", config)->callback([&] {
     status = hybridge::upgrade(config);

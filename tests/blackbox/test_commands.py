@@ -1,12 +1,19 @@
 """The commands that ask the running process, copy its state, and take over from an agent and back."""
 
 import json
+import os
 import pathlib
+import re
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 
 import pytest
 
-from harness.hybridge import Hybridge, merged, run_command
+from harness.hybridge import BINARY, Hybridge, merged, run_command
+
+NOBODY = 65534
 
 ROUTES = {
     "servers": {"203.0.113.7": {"endpoints": [{"address": "203.0.113.7", "port": 80, "weight": 1}]}},
@@ -75,6 +82,24 @@ def test_a_url_is_explained_by_the_running_process_and_without_it_by_its_state(r
     assert json.loads(stored.stdout) == told
     refused = run_command("explain", "ftp://late.test/", config=running.config_path)
     assert refused.returncode == 1 and "http" in refused.stderr
+
+
+def test_the_build_is_named_however_it_is_asked_for():
+    told = [run_command(word) for word in ("version", "--version")]
+    assert [done.returncode for done in told] == [0, 0]
+    assert told[0].stdout == told[1].stdout and re.fullmatch(r"hybridge \d+\.\d+\.\d+ \(\w+\)\n", told[0].stdout)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_log_on_an_inherited_stream_needs_no_right_to_open_it():
+    """As in a container, whose user need not own its standard output."""
+    with tempfile.TemporaryDirectory(prefix="hybridge-stream-") as directory:
+        os.chown(directory, NOBODY, NOBODY)
+        program = shutil.copy(BINARY, directory)
+        config = pathlib.Path(directory, "hybridge.yaml")
+        config.write_text(json.dumps({"state_dir": directory, "access_log": {"path": "/dev/stdout"}}))
+        checked = subprocess.run([program, "check", "-c", config], user=NOBODY, capture_output=True, text=True, timeout=30)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_tokens_are_told_as_json(running):
