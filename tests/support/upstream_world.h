@@ -12,6 +12,7 @@
 #include "proxy/upstream/upstreams.h"
 #include "tests/support/loop_runner.h"
 #include "tests/support/scripted_server.h"
+#include "tests/support/upstream_story.h"
 
 namespace hybridge::test {
 
@@ -111,5 +112,17 @@ class UpstreamWorld {
   Resolver resolver;
   Upstreams upstreams;
 };
+
+inline constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+// A whole request that ends well; its lease has ended when this returns.
+inline void run_request(UpstreamWorld& world, Lease lease, ScriptedConnection& peer, std::string_view answer = kOk) {
+  ask(*lease);
+  Outcome<std::string> status(read_answer(*lease));
+  peer.receive_until("\r\n\r\n");
+  peer.send(answer);
+  world.runner.until([&] { return status.is_there(); });
+  EXPECT_EQ(*status, "200 ");
+}
 
 }  // namespace hybridge::test

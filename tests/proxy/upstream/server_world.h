@@ -7,7 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include "tests/support/upstream_story.h"
 #include "tests/support/upstream_world.h"
 
 namespace hybridge::test {
@@ -27,17 +26,6 @@ struct Waiting {
   LeaseRequest request;
   std::optional<Outcome<Result<Lease>>> outcome;
 };
-
-// A whole request that ends well; its lease has ended when this returns.
-inline void run_request(UpstreamWorld& world, Lease lease, ScriptedConnection& peer,
-                        std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") {
-  ask(*lease);
-  Outcome<std::string> status(read_answer(*lease));
-  peer.receive_until("\r\n\r\n");
-  peer.send(answer);
-  world.runner.until([&] { return status.is_there(); });
-  EXPECT_EQ(*status, "200 ");
-}
 
 struct ServerWorld : UpstreamWorld {
   explicit ServerWorld(const UpstreamSettings& settings = {}, ServerLimits limits = {})
