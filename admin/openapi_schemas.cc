@@ -21,7 +21,10 @@ const std::string_view kOpenApiSchemas = R"json(
     "agent": {"type": "object", "additionalProperties": false, "properties": {
       "port": {"type": "integer", "minimum": 1, "maximum": 65535, "default": 443}}},
     "limits": {"type": "object", "additionalProperties": false, "properties": {
-      "connections": {"type": "integer"}, "waiting": {"type": "integer"}}}}},
+      "connections": {"type": "integer"}, "waiting": {"type": "integer"}}},
+    "health": {"type": "object", "additionalProperties": false, "properties": {
+      "path": {"type": "string", "pattern": "^/", "maxLength": 1024,
+        "description": "What the health check asks it for; otherwise what upstream.health.check.path says, / by default"}}}}},
 "Site": {
   "type": "object", "required": ["server"],
   "properties": {

@@ -14,6 +14,7 @@
 #include "proxy/config_reader.h"
 #include "proxy/hold_class.h"
 #include "routing/rule_matcher.h"
+#include "routing/snapshot.h"
 
 namespace hybridge {
 namespace {
@@ -200,8 +201,7 @@ void read_health_check(ConfigSection& section, Config::HealthCheck& check) {
   section.duration("interval", check.interval, {milliseconds{0}, hours{1}});
   section.duration("timeout", check.timeout, {milliseconds{10}, seconds{60}});
   section.text("path", check.path);
-  const bool is_path = check.path.starts_with('/') && check.path.find_first_of(" #") == std::string::npos;
-  if (!is_path) section.refuse("path", in_quotes(check.path) + " is no path, such as / or /api/method/ping");
+  if (const auto fault = health_path_fault(check.path)) section.refuse("path", *fault);
 }
 
 void read_forward(ConfigSection& section, Config::Forward& forward) {

@@ -154,7 +154,8 @@ void HealthProber::add_targets(const std::shared_ptr<const Server>& server, Targ
     target->name = server->name;
     target->source = server;
     target->server = std::move(alone);
-    target->head = "GET " + settings_.path + " HTTP/1.1\r\nHost: " + server->name +
+    const auto& path = server->health_path.empty() ? settings_.path : server->health_path;
+    target->head = "GET " + path + " HTTP/1.1\r\nHost: " + server->name +
                    "\r\nUser-Agent: hybridge-health\r\nAccept: */*\r\nConnection: close\r\n\r\n";
     target->state.endpoint = text_of(endpoint);
     target->is_under_way = false;

@@ -33,8 +33,8 @@ class HealthProber final : private Timer::Owner {
   struct Settings {
     Duration interval = std::chrono::seconds(30);  // between two questions, a quarter more or less by chance
     Duration timeout = std::chrono::seconds(5);    // to connect, TLS included, and again for the answer's head
-    std::string path = "/";
-    std::uint32_t failures = 3;  // in a row make an endpoint one that is down
+    std::string path = "/";                        // for servers whose record names none
+    std::uint32_t failures = 3;                    // in a row make an endpoint one that is down
   };
   struct EndpointState {
     std::string endpoint;  // `203.0.113.7:80`

@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 4> kKinds = {"server", "site", "host", "r
 constexpr std::size_t kFewChanges = 64;
 
 bool is_same(const Server& a, const Server& b) {
-  return std::tie(a.endpoints, a.tls, a.agent_port, a.limits, a.document) ==
-         std::tie(b.endpoints, b.tls, b.agent_port, b.limits, b.document);
+  return std::tie(a.endpoints, a.tls, a.agent_port, a.limits, a.health_path, a.document) ==
+         std::tie(b.endpoints, b.tls, b.agent_port, b.limits, b.health_path, b.document);
 }
 }  // namespace
 

@@ -121,6 +121,19 @@ void read_agent_and_limits(const json::object& object, Server& server, const std
   }
 }
 
+void read_health(const json::object& object, Server& server, const std::string& path, Faults& faults) {
+  const auto* member = object.if_contains("health");
+  if (!member) return;
+  const auto where = json_path(path, "health");
+  const auto* health = take_object(*member, where, faults);
+  if (!health) return;
+  refuse_unknown_keys(*health, {"path"}, where, faults);
+  const auto asked = take_string(*health, "path", where, faults);
+  if (!asked) return;
+  if (auto fault = health_path_fault(*asked)) return faults.add(json_path(where, "path"), std::move(*fault));
+  server.health_path = *asked;
+}
+
 json::object to_json(const Server& server) {
   json::array endpoints;
   for (const auto& endpoint : server.endpoints) {
@@ -134,6 +147,7 @@ json::object to_json(const Server& server) {
     value["tls"] = std::move(tls);
   }
   if (server.agent_port != 443) value["agent"] = {{"port", server.agent_port}};
+  if (!server.health_path.empty()) value["health"] = {{"path", server.health_path}};
   json::object limits;
   if (server.limits.connections != 0) limits["connections"] = server.limits.connections;
   if (server.limits.waiting != 0) limits["waiting"] = server.limits.waiting;
@@ -147,12 +161,13 @@ std::optional<Server> read_server(std::string_view name, const json::value& valu
   const auto before = faults.count();
   const auto* object = take_object(value, path, faults);
   if (!object) return std::nullopt;
-  refuse_unknown_keys(*object, {"endpoints", "tls", "agent", "limits"}, path, faults);
+  refuse_unknown_keys(*object, {"endpoints", "tls", "agent", "limits", "health"}, path, faults);
   Server server;
   server.name = name;
   read_tls(*object, server, path, faults);
   read_endpoints(*object, server, path, faults);
   read_agent_and_limits(*object, server, path, faults);
+  read_health(*object, server, path, faults);
   if (faults.count() != before) return std::nullopt;
   append_sorted_json(server.document, value);
   return server;

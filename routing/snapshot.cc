@@ -35,6 +35,24 @@ std::string_view to_string(Route::Why why) {
   return kWhys[static_cast<std::size_t>(why)];
 }
 
+std::optional<std::string> health_path_fault(std::string_view path) {
+  constexpr std::size_t kLongest = 1024;
+  if (!path.starts_with('/')) {
+    return in_quotes(path) + " does not begin with a slash: a path is meant, such as / or /api/method/ping";
+  }
+  if (path.size() > kLongest) {
+    return "has " + std::to_string(path.size()) + " bytes, the most is " + std::to_string(kLongest);
+  }
+  if (path.find('#') != std::string_view::npos) {
+    return in_quotes(path) + " has a fragment, which no server is sent: leave out the # and what follows it";
+  }
+  const bool is_visible = std::all_of(path.begin(), path.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!is_visible) {
+    return in_quotes(path) + " has bytes that are no visible ASCII: write them percent-encoded, a space as %20";
+  }
+  return std::nullopt;
+}
+
 Snapshot::Snapshot()
     : servers_(std::make_shared<const std::vector<ServerSlot>>()), rules_(std::make_shared<const Rules>()) {}
 

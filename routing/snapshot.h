@@ -43,6 +43,10 @@ struct ServerLimits {
   friend bool operator==(const ServerLimits&, const ServerLimits&) = default;
 };
 
+// What is wrong with the target that a health check is to ask for; nullopt: nothing. It goes into a request as it is:
+// from its slash on, visible ASCII, no fragment, 1024 bytes at most.
+std::optional<std::string> health_path_fault(std::string_view path);
+
 // A customer's server. Shared as shared_ptr<const Server>; an edit of another server leaves this object as it is, so
 // its address tells whether a pool is still the right one.
 struct Server {
@@ -51,6 +55,7 @@ struct Server {
   ServerTls tls;
   std::uint16_t agent_port = 443;
   ServerLimits limits;
+  std::string health_path;     // what the active health check asks it for; "": as configured
   std::string document;        // its JSON value as it was given, keys sorted; "": made of the fields when asked for
   std::string proxy_upstream;  // filled when it enters a Snapshot: `http://` and 16 digits, X-Proxy-Upstream
 };

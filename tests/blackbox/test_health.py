@@ -71,6 +71,43 @@ def test_it_is_asked_once_by_the_process_and_as_configured(watching, make_origin
     assert {request.text("user-agent") for request in requests} == {"hybridge-health"}
 
 
+def test_a_server_is_asked_what_its_own_record_says(watching, make_origin):
+    edge = watching(path="/configured")
+    own, other = make_origin(answering(ok(b"x"))), make_origin(answering(ok(b"x")))
+    edge.add_site("own.test", own, server="f1.test")
+    edge.add_site("other.test", other, server="f2.test")
+    own.wait_for_requests(1)
+    edge.routes["servers"]["f1.test"]["health"] = {"path": "/api/method/ping?of=f1"}
+    edge.put_routes(edge.routes)
+    own.wait_for(lambda: own.requests[-1].target != b"/configured", "a question of its own")
+    before = len(own.requests) + 1  # a question of before may have been on its way
+    own.wait_for_requests(before + 3)
+    other.wait_for_requests(before + 3)
+    assert {request.target for request in own.requests[before:]} == {b"/api/method/ping?of=f1"}
+    assert {request.target for request in other.requests} == {b"/configured"}
+    server = edge.admin("GET", "/v1/servers/f1.test").json
+    assert server["health"] == {"path": "/api/method/ping?of=f1"}
+
+    edge.stop()
+    edge.is_asked_to_end = False
+    before = len(own.requests)
+    edge.start()
+    own.wait_for_requests(before + 3)
+    assert {request.target for request in own.requests[before:]} == {b"/api/method/ping?of=f1"}
+
+
+def test_a_path_that_is_none_is_refused_and_changes_nothing(watching, make_origin):
+    edge = watching()
+    origin = make_origin(answering(ok(b"x")))
+    edge.add_site("here.test", origin, server="f1.test")
+    for path in ("ping", "/a b", "/a#b", "/\r\nHost: x", "/" + "a" * 1024):
+        server = {**edge.routes["servers"]["f1.test"], "health": {"path": path}}
+        refused = edge.admin("PUT", "/v1/servers/f1.test", server)
+        assert refused.status == 422 and refused.json["faults"][0]["path"] == "health.path", refused
+    origin.wait_for_requests(3)
+    assert {request.target for request in origin.requests} == {b"/"}
+
+
 def test_statuses_say_how_a_site_is_and_not_whether_its_server_is_there(watching, make_origin):
     edge = watching()
     origin = make_origin(answering(STATUS_503))

@@ -159,6 +159,20 @@ TEST(Config, RefusesWhatIsOutOfRange) {
             "h.yaml:1:20: limits.headers: 4294967396 is out of range (10 to 10000)");
 }
 
+TEST(Config, RefusesAHealthCheckOfWhatIsNoPath) {
+  const auto check = [](const std::string& path) {
+    return faults("upstream: { health: { check: { path: '" + path + "' } } }");
+  };
+  EXPECT_EQ(check("/api/method/ping?a=%20"), "accepted");
+  EXPECT_EQ(
+      check("ping"),
+      "h.yaml:1:38: upstream.health.check.path: \"ping\" does not begin with a slash: a path is meant, such as / or "
+      "/api/method/ping");
+  EXPECT_THAT(check("/a#b"), HasSubstr("has a fragment"));
+  EXPECT_THAT(check("/a b"), HasSubstr("percent-encoded"));
+  EXPECT_THAT(check("/\xc3\xa4"), HasSubstr("percent-encoded"));
+}
+
 TEST(Config, RefusesWhatIsNoAddress) {
   EXPECT_EQ(faults("listen: { http: [\"localhost:80\", \"1.2.3.4\"] }"),
             "h.yaml:1:18: listen.http[0]: \"localhost:80\" is not an address with its port (0.0.0.0:443 or [::]:443)\n"

@@ -6,6 +6,7 @@
 namespace hybridge {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -24,7 +25,7 @@ std::string server_faults(const std::string& value) {
 constexpr std::string_view kDocument =
     R"({"hosts":{"*.example.com":{},"acme.com":{"redirect":"erp.acme.com"},"erp.acme.com":{"code_server":false,"redirect":"www.acme.com","site":"acme.example.com"}},)"
     R"("rules":[],)"
-    R"("servers":{"2001:db8::7":{"endpoints":[{"address":"2001:db8::7"}]},"f1.example.com":{"agent":{"port":8443},"endpoints":[{"address":"203.0.113.7","port":80,"weight":1},{"address":"f1b.example.com","port":8080,"weight":3}],"limits":{"connections":100,"waiting":50},"tls":{"mode":"verify","name":"f1.example.com"}}},)"
+    R"("servers":{"2001:db8::7":{"endpoints":[{"address":"2001:db8::7"}]},"f1.example.com":{"agent":{"port":8443},"endpoints":[{"address":"203.0.113.7","port":80,"weight":1},{"address":"f1b.example.com","port":8080,"weight":3}],"health":{"path":"/api/method/ping?full=1"},"limits":{"connections":100,"waiting":50},"tls":{"mode":"verify","name":"f1.example.com"}}},)"
     R"("sites":{"acme.example.com":{"server":"f1.example.com","status":"active"},"beta.example.com":{"server":"f1.example.com"},"gamma.example.com":{"server":"f1.example.com","status":"suspended_saas"}}})";
 
 TEST(SnapshotJson, GivesBackWhatItTook) {
@@ -41,6 +42,7 @@ TEST(SnapshotJson, FillsTheSnapshot) {
   EXPECT_EQ(server->tls, (ServerTls{ServerTls::Mode::kVerify, "f1.example.com", ""}));
   EXPECT_EQ(server->agent_port, 8443);
   EXPECT_EQ(server->limits, (ServerLimits{100, 50}));
+  EXPECT_EQ(server->health_path, "/api/method/ping?full=1");
   EXPECT_EQ(snapshot.find("gamma.example.com").status, SiteStatus::kSuspendedSaas);
   EXPECT_EQ(snapshot.find("acme.com").redirect, "erp.acme.com");
 }
@@ -52,6 +54,7 @@ TEST(SnapshotJson, FillsDefaults) {
   EXPECT_THAT(snapshot.server("a")->endpoints, ElementsAre(Endpoint{"203.0.113.7", 80, 1}));
   EXPECT_THAT(snapshot.server("b")->endpoints, ElementsAre(Endpoint{"203.0.113.7", 443, 1}));
   EXPECT_EQ(snapshot.server("a")->agent_port, 443);
+  EXPECT_EQ(snapshot.server("a")->health_path, "") << "as configured";
 }
 
 TEST(SnapshotJson, AnEmptyDocumentIsAnEmptyTable) {
@@ -67,9 +70,11 @@ TEST(SnapshotJson, ServersMadeByOtherMeansAreWrittenInFull) {
   server.tls = {ServerTls::Mode::kVerify, "x.test", "PEM"};
   server.agent_port = 8443;
   server.limits = {1, 2};
-  EXPECT_EQ(write_server(server),
-            R"({"agent":{"port":8443},"endpoints":[{"address":"203.0.113.7","port":80,"weight":1}],)"
-            R"("limits":{"connections":1,"waiting":2},"tls":{"ca":"PEM","mode":"verify","name":"x.test"}})");
+  server.health_path = "/ping";
+  EXPECT_EQ(
+      write_server(server),
+      R"({"agent":{"port":8443},"endpoints":[{"address":"203.0.113.7","port":80,"weight":1}],)"
+      R"("health":{"path":"/ping"},"limits":{"connections":1,"waiting":2},"tls":{"ca":"PEM","mode":"verify","name":"x.test"}})");
 }
 
 TEST(SnapshotJson, KeepsWhatASiteSaysOfBeingHeldByItsOwnWord) {
@@ -212,6 +217,37 @@ TEST(SnapshotJson, RefusesAgentsAndLimitsOutOfRange) {
   EXPECT_THAT(server_faults(begin + R"("agent":{"host":"x"}})"), HasSubstr("agent.host: is not a key here"));
   EXPECT_THAT(server_faults(begin + R"("limits":{"connections":0}})"), HasSubstr("limits.connections: must be"));
   EXPECT_THAT(server_faults(begin + R"("limits":{"x":0}})"), HasSubstr("limits.x: is not a key here"));
+}
+
+TEST(SnapshotJson, TakesAnyTargetAsTheHealthChecksPath) {
+  const std::string begin = R"({"endpoints":[{"address":"a"}],"health":)";
+  for (const std::string& path : {std::string("/"), std::string("/api/method/ping"), std::string("/a?b=c&d=%20"),
+                                  "/" + std::string(1023, 'x'), std::string("/~!$'()*+,;:@[]|")}) {
+    EXPECT_EQ(server_faults(begin + R"({"path":")" + path + R"("}})"), "") << path;
+  }
+  EXPECT_EQ(server_faults(begin + "{}}"), "");
+}
+
+TEST(SnapshotJson, RefusesAHealthChecksPathThatIsNone) {
+  const auto fault = [](const std::string& health) {
+    return server_faults(R"({"endpoints":[{"address":"a"}],"health":)" + health + "}");
+  };
+  const std::string where = R"(servers["f1"].health.path: )";
+  for (const std::string path : {"", "ping", "http://a/ping", "*"}) {
+    EXPECT_THAT(fault(R"({"path":")" + path + R"("})"),
+                HasSubstr(where + '"' + path + "\" does not begin with a slash: a path is meant, such as /"));
+  }
+  EXPECT_THAT(fault(R"({"path":"/ping#top"})"), HasSubstr(where + "\"/ping#top\" has a fragment"));
+  for (const std::string path : {"/a b", "/a\\r\\nX: y", "/\\u0000", "/\xc3\xa4", "/\\u007f"}) {
+    EXPECT_THAT(fault(R"({"path":")" + path + R"("})"),
+                AllOf(HasSubstr(where), HasSubstr("write them percent-encoded")))
+        << path;
+  }
+  EXPECT_THAT(fault(R"({"path":"/)" + std::string(1024, 'x') + R"("})"),
+              HasSubstr(where + "has 1025 bytes, the most is 1024"));
+  EXPECT_THAT(fault(R"({"path":7})"), HasSubstr(where + "must be a string"));
+  EXPECT_THAT(fault(R"("/ping")"), HasSubstr(R"(servers["f1"].health: must be an object)"));
+  EXPECT_THAT(fault(R"({"interval":"1s"})"), HasSubstr("health.interval: is not a key here (known: path)"));
 }
 
 TEST(SnapshotJson, RefusesRedirectRings) {

@@ -107,6 +107,7 @@ struct RegistryWorld {
               .endpoints = {{"127.0.0.1", 80, 1}},
               .tls = {},
               .limits = {},
+              .health_path = {},
               .document = {},
               .proxy_upstream = {}};
     auto f2 = f1;

@@ -211,8 +211,8 @@ TEST_F(UpstreamJobs, SecondariesMustBeOthers) {
 
 TEST_F(UpstreamJobs, AnEditedServerKeepsWhatTheOtherApiGaveIt) {
   const std::string given =
-      R"({"agent":{"port":8443},"endpoints":[{"address":"203.0.113.7","port":443}],"limits":{"connections":7},)"
-      R"("tls":{"mode":"verify","name":"f1.test"}})";
+      R"({"agent":{"port":8443},"endpoints":[{"address":"203.0.113.7","port":443}],"health":{"path":"/ping"},)"
+      R"("limits":{"connections":7},"tls":{"mode":"verify","name":"f1.test"}})";
   Faults faults;
   boost::json::value value = boost::json::parse(given);
   auto server = read_server("203.0.113.7", value, "", faults);
@@ -231,6 +231,7 @@ TEST_F(UpstreamJobs, AnEditedServerKeepsWhatTheOtherApiGaveIt) {
   EXPECT_EQ(edited.tls.name, "f1.test");
   EXPECT_EQ(edited.agent_port, 8443);
   EXPECT_EQ(edited.limits.connections, 7u);
+  EXPECT_EQ(edited.health_path, "/ping");
   EXPECT_EQ(edited.endpoints[1], (Endpoint{"10.0.0.6", 443, 3}));
   EXPECT_NE(world.server("203.0.113.7").find("10.0.0.6"), std::string::npos);
 }
