@@ -93,6 +93,7 @@ Exchange::Exchange(Worker& its_worker, Stream& its_stream, const Entrance& its_e
 void Exchange::begin_trace() {
   if (const auto given = request().headers.value(http::HeaderId::kTraceparent); is_traceparent(given)) {
     std::copy(given.begin(), given.end(), traceparent_.begin());
+    has_trace_ = true;
     return;
   }
   std::copy_n("00-", 3, traceparent_.begin());
@@ -154,6 +155,7 @@ ExchangeRecord Exchange::record(TimePoint now) {
   const auto& client = stream.client();
   ExchangeRecord record;
   record.request_id = request_id();
+  record.trace_id = trace_id();
   record.site = route.site;
   record.host = head.host;
   record.client = client_ip_;

@@ -71,6 +71,8 @@ class Exchange {
   const http::RequestHead& request() const { return stream.request(); }
   std::string_view request_id() const { return {request_id_.data(), request_id_.size()}; }
   std::string_view traceparent() const { return {traceparent_.data(), traceparent_.size()}; }
+  // Of the client's trace; "": it has none, and one has begun here, by the request's id.
+  std::string_view trace_id() const { return has_trace_ ? traceparent().substr(3, 32) : std::string_view(); }
   std::string_view client_ip() const { return client_ip_; }
   std::string_view scheme() const { return scheme_; }
   // `https://<host>`: the origin of the CORS defaults that an answer gets; "" below /assets/ and /socket.io, which get
@@ -116,6 +118,7 @@ class Exchange {
 
   std::array<char, 32> request_id_;
   std::array<char, 55> traceparent_;
+  bool has_trace_ = false;  // it is the client's
   std::optional<Address> named_client_;  // by a trusted proxy, in a header
   ClientLimits::Request place_;
   std::string_view client_ip_;

@@ -26,6 +26,7 @@ struct ExchangeRecord {
 
   std::int64_t start_ms = 0;  // of the Unix epoch
   std::string_view request_id;
+  std::string_view trace_id;  // of the client's traceparent; empty: it sent none that is one
   std::string_view site;
   std::string_view host;         // lower-case, without port
   std::string_view client;       // IP address, as believed of a trusted proxy

@@ -182,6 +182,7 @@ void LogFormat::append_json(const ExchangeRecord& record, std::string& line) {
   append_json_ms(",\"total\":", record.timings.total, line);
   append_json_number("},\"retries\":", record.retries, line);
   append_json_text_or_null(",\"hold_id\":", record.hold_id, line);
+  if (!record.trace_id.empty()) append_json_text_or_null(",\"trace_id\":", record.trace_id, line);
   if (!record.rule.empty()) append_json_text_or_null(",\"rule\":", record.rule, line);
   if (!record.would_limit.empty()) append_json_text_or_null(",\"would_limit\":", record.would_limit, line);
   if (!record.request_class.empty()) append_json_text_or_null(",\"class\":", record.request_class, line);

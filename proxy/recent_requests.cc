@@ -55,7 +55,8 @@ std::string_view RecentRequest::text(std::size_t index) const {
 
 ExchangeRecord RecentRequest::record() const {
   auto record = facts_;
-  record.remote_user = record.request_line = record.user_agent = record.referer = record.x_forwarded_for = {};
+  record.trace_id = record.remote_user = record.request_line = record.user_agent = record.referer =
+      record.x_forwarded_for = {};
   for (std::size_t i = 0; i < kTexts; ++i) record.*hybridge::kTexts[i].view = text(i);
   return record;
 }

@@ -61,6 +61,16 @@ def test_a_traceparent_keeps_its_trace(edge, route):
     with routed.tls_client() as client:
         client.get(routed.host, headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
     assert trace in routed.origin.only_request().text("traceparent")
+    assert edge.logged(lambda line: line["host"] == routed.host, "the request")["trace_id"] == trace
+
+
+def test_a_traceparent_that_is_none_is_logged_as_none(edge, route):
+    routed = route(edge)
+    with routed.tls_client() as client:
+        client.get(routed.host, headers={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"})
+    line = edge.logged(lambda line: line["host"] == routed.host, "the request")
+    assert "trace_id" not in line
+    assert routed.origin.only_request().text("traceparent").split("-")[1] == line["request_id"]
 
 
 def test_security_headers_replace_the_upstreams_own(edge, route):

@@ -68,6 +68,14 @@ TEST(LogFormat, WritesEveryPromisedKeyAsJson) {
             "\"referer\":\"https://erp.acme.com/app\"}\n");
 }
 
+TEST(LogFormat, NamesTheClientsTraceWhereThereIsOne) {
+  auto record = complete();
+  record.trace_id = "0af7651916cd43dd8448eb211c80319c";
+  const auto line = boost::json::parse(json_line(record)).as_object();
+  EXPECT_EQ(line.at("trace_id").as_string(), "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_EQ(frappe_line(record), frappe_line(complete()));
+}
+
 TEST(LogFormat, WritesNullForWhatIsNotThere) {
   ExchangeRecord record;
   record.reason = Reason::kBadRequestLine;
