@@ -218,6 +218,7 @@ void read_upstream(ConfigSection& section, Config::Upstream& upstream) {
   constexpr Range<milliseconds> kWait{milliseconds{100}, hours{1}};
   section.count("keep_alive", upstream.keep_alive, {0, 100'000});
   section.duration("idle", upstream.idle, kWait);
+  section.count("warm", upstream.warm, {0, 1'000});
   section.count("retries", upstream.retries, {0, 10});
   section.section("tls", [&](ConfigSection& tls) {
     tls.text("ca", upstream.tls.ca);

@@ -149,6 +149,7 @@ struct Config {
   struct Upstream {
     std::uint32_t keep_alive = 100;           // idle connections kept, per endpoint and worker
     Duration idle = std::chrono::seconds{8};  // below the 10 s after which customers' nginx closes
+    std::uint32_t warm = 1;                   // of these, made ahead for endpoints that had a request lately
     std::uint32_t retries = 1;                // where repeating is safe
     UpstreamTls tls;
     UpstreamDns dns;

@@ -185,6 +185,7 @@ class Gates final : private Timer::Owner {
   void grant(std::string_view id, const std::vector<HoldTicket>& tickets);
   void look_again();  // the table has changed: those whose route is another go on
   void page_all();    // the process ends
+  bool holds_server(std::string_view server) const { return by_server_.contains(server); }  // all its sites
   std::vector<Straggler> stragglers(std::string_view id, std::size_t most) const;
   std::size_t cut(std::string_view id);
 

@@ -59,6 +59,7 @@ UpstreamSettings upstream_settings(const Config& config, std::size_t workers) {
   settings.write_idle = config.timeouts.write_idle;
   settings.keep_alive = config.upstream.keep_alive;
   settings.idle = config.upstream.idle;
+  settings.warm = config.upstream.warm;
   settings.connections = config.limits.upstream_connections;
   settings.waiting = config.limits.upstream_waiting;
   settings.site_share = config.limits.upstream_site_share;
@@ -183,6 +184,7 @@ void Worker::set_standing(Standing standing) {
 
 void Worker::retire(std::function<void()> all_gone) {
   for (auto& listener : listeners_) listener->stop();
+  upstreams_->stop_warming();
   downstream_.retire(std::move(all_gone));
 }
 
@@ -274,6 +276,11 @@ void Worker::upstream_server_seen(std::string_view server, bool up) {
   if (!(*snapshot_)->server(server)) return;  // an agent's: what is shown is how servers are
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now().time_since_epoch()).count();
   counters_.server_seen(server, up, static_cast<std::uint64_t>(now));
+}
+
+// Only as the table has it now; for a server that is being worked on a connection would be one more thing in the way.
+bool Worker::upstream_may_be_warmed(const Server& server) {
+  return (*snapshot_)->server(server.name).get() == &server && !gates_.holds_server(server.name);
 }
 
 void Worker::upstream_server_dropped(std::string_view server) {

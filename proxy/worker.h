@@ -163,6 +163,7 @@ class Worker final : private DownstreamObserver, private UpstreamObserver {
   void upstream_waiting_changed(int by) override;
   void upstream_server_seen(std::string_view server, bool up) override;
   void upstream_server_dropped(std::string_view server) override;
+  bool upstream_may_be_warmed(const Server& server) override;
 
   const Shared shared_;
   const std::size_t index_;

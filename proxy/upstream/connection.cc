@@ -306,7 +306,7 @@ void UpstreamConnection::connect(const Address& address, UniqueSsl ssl) {
 }
 
 void UpstreamConnection::lease() {
-  is_reused_ = requests_ > 0;
+  is_reused_ = state_ == State::kIdle;
   state_ = State::kLeased;
   if (is_linked()) unlink();
 }

@@ -91,7 +91,8 @@ class UpstreamConnection final
   void start_tunnel();
   void shutdown_output();  // FIN behind all that was written
 
-  bool is_reused() const { return is_reused_; }        // it has carried a request before this lease
+  bool is_reused() const { return is_reused_; }        // it has been idle: the server may just have closed it
+  bool has_carried() const { return requests_ > 0; }   // a request, ever
   bool has_received() const { return has_received_; }  // any byte of an answer to this request
   bool has_written() const;                            // any byte of this request was given to the kernel
   bool is_request_finished() const { return request_finished_; }

@@ -51,21 +51,30 @@ UpstreamEndpoint::~UpstreamEndpoint() {
 
 // ---- Connections ----
 
+Duration UpstreamEndpoint::limit_of(const UpstreamConnection& connection) const {
+  const auto& learned = connection.has_carried() ? idle_limit_ : unused_limit_;
+  return learned.limit(shared_.settings.idle, connection.keep_alive_seconds());
+}
+
 UpstreamConnection* UpstreamEndpoint::take_idle(bool unsafe) {
-  while (!idle_.empty()) {
-    auto& connection = idle_.front();
+  for (auto at = idle_.begin(); at != idle_.end();) {
+    auto& connection = *at++;
     const auto idle = shared_.loop.now() - connection.idle_since();
-    const auto limit = idle_limit_.limit(shared_.settings.idle, connection.keep_alive_seconds());
-    // Those behind it have been idle for longer.
-    if (idle >= limit || (unsafe && idle * 2 >= limit)) return nullptr;
+    const auto limit = limit_of(connection);
+    if (idle >= limit || (unsafe && idle * 2 >= limit)) {
+      // Those behind it have been idle for longer; only what has carried nothing may have more time.
+      if (unused_count_ == 0) return nullptr;
+      continue;
+    }
     unlink_idle(connection);
     // The events of this turn may be older than a FIN. For what can be sent again that is no loss; for what cannot it
     // is worth a system call (tests/proxy/upstream/server_test.cc has a request that is lost without it).
     if (unsafe && !connection.is_alive_now()) {
-      idle_limit_.saw_close(idle);
+      learned_from(connection).saw_close(idle);
       discard(connection, State::kIdle);
       continue;
     }
+    if (!connection.has_carried()) pace_.was_of_use();
     connection.lease();
     shared_.moved(State::kIdle, State::kActive);
     return &connection;
@@ -73,37 +82,56 @@ UpstreamConnection* UpstreamEndpoint::take_idle(bool unsafe) {
   return nullptr;
 }
 
-UpstreamConnection& UpstreamEndpoint::adopt(std::unique_ptr<UpstreamConnection> connection) {
-  auto& adopted = *connection;
-  adopted.set_owner(*this);
-  adopted.index = connections_.size();
+UpstreamConnection& UpstreamEndpoint::own(std::unique_ptr<UpstreamConnection> connection) {
+  auto& owned = *connection;
   connections_.push_back(std::move(connection));
+  owned.set_owner(*this);
+  owned.index = connections_.size() - 1;
+  return owned;
+}
+
+UpstreamConnection& UpstreamEndpoint::adopt(std::unique_ptr<UpstreamConnection> connection) {
+  auto& adopted = own(std::move(connection));
   adopted.lease();
   shared_.moved(State::kConnecting, State::kActive);
   return adopted;
 }
 
 void UpstreamEndpoint::on_released(UpstreamConnection& connection) {
-  const auto& settings = shared_.settings;
-  if (is_retired_ || settings.keep_alive == 0 || !connection.is_reusable() || !is_current(connection.endpoint())) {
+  if (is_retired_ || shared_.settings.keep_alive == 0 || !connection.is_reusable() ||
+      !is_current(connection.endpoint())) {
     discard(connection, State::kActive);
     return;
   }
-  if (idle_count_ >= settings.keep_alive) {
+  put_to_rest(connection, State::kActive);
+}
+
+void UpstreamEndpoint::put_to_rest(UpstreamConnection& connection, State from) {
+  if (idle_count_ >= shared_.settings.keep_alive) {
     auto& oldest = idle_.back();
     unlink_idle(oldest);
     discard(oldest, State::kIdle);
   }
-  connection.rest(shared_.loop.now() + idle_limit_.limit(settings.idle, connection.keep_alive_seconds()));
+  connection.rest(shared_.loop.now() + limit_of(connection));
   idle_.push_front(connection);
   ++idle_count_;
-  shared_.moved(State::kActive, State::kIdle);
+  if (!connection.has_carried()) ++unused_count_;
+  shared_.moved(from, State::kIdle);
 }
 
 void UpstreamEndpoint::on_idle_ended(UpstreamConnection& connection, UpstreamConnection::IdleEnd why) {
+  using IdleEnd = UpstreamConnection::IdleEnd;
   const auto idle = shared_.loop.now() - connection.idle_since();
-  if (why == UpstreamConnection::IdleEnd::kByPeer) idle_limit_.saw_close(idle);
-  if (why == UpstreamConnection::IdleEnd::kTimedOut) idle_limit_.saw_survival();
+  const bool is_unused = !connection.has_carried();
+  auto& learned = learned_from(connection);
+  // A server that gives up waiting for a first request may say so (408) before it closes.
+  if (why == IdleEnd::kByPeer || (why == IdleEnd::kUnasked && is_unused)) learned.saw_close(idle);
+  if (why == IdleEnd::kTimedOut) learned.saw_survival();
+  if (is_unused && idle * 2 < shared_.settings.idle) {
+    pace_.failed(shared_.loop.now(), warm_rule());
+  } else if (is_unused) {
+    pace_.was_of_use();
+  }
   unlink_idle(connection);
   discard(connection, State::kIdle);
 }
@@ -111,6 +139,7 @@ void UpstreamEndpoint::on_idle_ended(UpstreamConnection& connection, UpstreamCon
 void UpstreamEndpoint::unlink_idle(UpstreamConnection& connection) {
   connection.unlink();
   --idle_count_;
+  if (!connection.has_carried()) --unused_count_;
 }
 
 void UpstreamEndpoint::discard(UpstreamConnection& connection, State from) {

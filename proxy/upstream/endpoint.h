@@ -17,6 +17,7 @@
 #include "proxy/upstream/idle_limit.h"
 #include "proxy/upstream/resolver.h"
 #include "proxy/upstream/settings.h"
+#include "proxy/upstream/warm_pace.h"
 #include "routing/snapshot.h"
 
 namespace hybridge {
@@ -52,6 +53,12 @@ class UpstreamEndpoint final : public Buried, private UpstreamConnection::Owner 
   UpstreamConnection* take_idle(bool unsafe);
   UpstreamConnection& adopt(std::unique_ptr<UpstreamConnection> connection);  // made by a Dial, and leased
 
+  void keep_ahead(std::unique_ptr<UpstreamConnection> connection);  // made by a Dial, for whoever comes
+  // It has had requests lately and is well, but has fewer idle connections than it is to have, and may get one now.
+  bool is_cold() const;
+  WarmPace& pace() { return pace_; }
+  WarmPace::Rule warm_rule() const;
+
   // Where to connect, best first; empty while the name is not yet known (or leads nowhere: fault()).
   std::span<const Address> addresses() const { return addresses_; }
   // Asks for the addresses again if they are missing or old. False: none are there yet; dials are told when the look-up
@@ -76,7 +83,7 @@ class UpstreamEndpoint final : public Buried, private UpstreamConnection::Owner 
   void end_all(const Error& error);  // dials and leases
   std::size_t idle_count() const { return idle_count_; }
   Shared& shared() { return shared_; }
-  const IdleLimit& idle_limit() const { return idle_limit_; }
+  const IdleLimit& idle_limit() const { return idle_limit_; }  // of connections that have carried requests
 
  private:
   struct Resolving;  // outlives the endpoint while a look-up is under way
@@ -87,7 +94,14 @@ class UpstreamEndpoint final : public Buried, private UpstreamConnection::Owner 
   void on_tunnel(UpstreamConnection& connection) override { owner_.on_tunnel(connection); }
   void on_released(UpstreamConnection& connection) override;
   void on_resolved(const Resolver::Answer& answer);
+  UpstreamConnection& own(std::unique_ptr<UpstreamConnection> connection);
+  void put_to_rest(UpstreamConnection& connection, UpstreamObserver::State from);
   void unlink_idle(UpstreamConnection& connection);
+  Duration limit_of(const UpstreamConnection& connection) const;
+  IdleLimit& learned_from(const UpstreamConnection& connection) {
+    return connection.has_carried() ? idle_limit_ : unused_limit_;
+  }
+  bool has_ready(std::size_t wanted) const;
   void discard(UpstreamConnection& connection, UpstreamObserver::State from);  // closed and buried
   bool is_current(const Address& address) const;
 
@@ -96,11 +110,14 @@ class UpstreamEndpoint final : public Buried, private UpstreamConnection::Owner 
   Endpoint configured_;
   EndpointHealth health_;
   IdleLimit idle_limit_;
+  IdleLimit unused_limit_;  // of those made ahead: servers have another patience for them
+  WarmPace pace_;
   bool is_retired_ = false;
 
   std::vector<std::unique_ptr<UpstreamConnection>> connections_;                                  // idle and leased
   boost::intrusive::list<UpstreamConnection, boost::intrusive::constant_time_size<false>> idle_;  // last used first
   std::size_t idle_count_ = 0;
+  std::size_t unused_count_ = 0;  // of them, those that have carried nothing yet
 
   std::vector<Address> addresses_;
   std::optional<Error> fault_;

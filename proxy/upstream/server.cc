@@ -96,6 +96,7 @@ Task<Result<Lease>> UpstreamServer::lease(LeaseRequest& request) {
     auto* endpoint = choose(request, std::span(tried).first(tried_count));
     if (!endpoint) break;
     endpoint->resolve();
+    if (!request.is_probe) endpoint->pace().requested(last_used_);
     if (!request.fresh_only) {
       if (auto* idle = endpoint->take_idle(!request.is_safe)) {
         idle->site_use = place.keep();

@@ -49,8 +49,10 @@ class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Own
   std::size_t tunnels() const { return tunnels_; }
   std::size_t idle() const;
   void close_idle();
-  void sweep();      // now and then: says again how it is
-  void heed_down();  // Shared::down is another one
+  bool is_cold() const;  // some endpoint of it is
+  std::size_t warm();    // makes connections ahead to those that are, one to each; how many it has begun
+  void sweep();          // now and then: says again how it is
+  void heed_down();      // Shared::down is another one
 
  private:
   friend class Lease;
@@ -73,6 +75,7 @@ class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Own
   Task<Dial::Outcome> connect(UpstreamEndpoint& endpoint, LeaseRequest& request);
   UpstreamEndpoint* choose(const LeaseRequest& request, std::span<UpstreamEndpoint* const> tried);
   bool is_worth_trying(const UpstreamEndpoint& endpoint) const;
+  Task<void> make_ahead(UpstreamEndpoint& endpoint);
   void note_outcome(UpstreamEndpoint& endpoint, const LeaseRequest& request, const Dial::Outcome& outcome);
   Error down() const;
   void tell_health();
@@ -97,6 +100,7 @@ class UpstreamServer final : private UpstreamEndpoint::Owner, private Timer::Own
   std::size_t in_use_ = 0;
   std::size_t waiting_ = 0;
   std::size_t tunnels_ = 0;
+  std::size_t being_made_ahead_ = 0;
   UpstreamSiteUse::Table uses_;
   std::size_t purge_at_ = 64;  // then sites that use nothing are forgotten
   LeaseRequest::ArrivalQueue arrivals_;

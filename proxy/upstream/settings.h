@@ -25,6 +25,12 @@ struct UpstreamSettings {
   std::uint32_t keep_alive = 100;           // kept, per endpoint and worker
   Duration idle = std::chrono::seconds{8};  // kept at most this long; less where a server is seen to close sooner
 
+  // Connections made ahead of requests: so many idle ones at least, of those kept, of an endpoint that had a request
+  // lately. 0: none is made before a request wants it.
+  std::uint32_t warm = 0;
+  Duration warm_for = std::chrono::minutes{1};    // after its last request
+  Duration warm_every = std::chrono::seconds{1};  // it is looked for endpoints that lack one
+
   // Bounds per server and worker; a server's own (Server::limits, of all workers together) go before these.
   std::uint32_t connections = 512;  // in use or being made
   std::uint32_t waiting = 1'024;    // requests that wait for one
@@ -64,6 +70,8 @@ class UpstreamObserver {
   // from time to time while it is in use.
   virtual void upstream_server_seen(std::string_view server, bool up) = 0;
   virtual void upstream_server_dropped(std::string_view server) = 0;  // not in use for a while
+  // Asked, not told: whether connections to this server may be made that no request needs yet.
+  virtual bool upstream_may_be_warmed(const Server& server) = 0;
 
  protected:
   ~UpstreamObserver() = default;

@@ -34,20 +34,26 @@ class Upstreams final : private Timer::Owner {
   UpstreamServer* find(std::string_view name);  // nullptr: not in use
 
   // New settings hold for what begins from now on.
-  void set_settings(const UpstreamSettings& settings) { settings_ = settings; }
+  void set_settings(const UpstreamSettings& settings);
   const UpstreamStats& stats() const { return shared_.stats; }
 
   void set_down(std::shared_ptr<const EndpointSet> down);  // endpoints that others are preferred to
-  void close_idle();                                       // at shutdown: nothing is kept that no request needs
+  // Nothing is kept that no request needs: they are scarce, or it is the end. For a while none is made ahead either.
+  void close_idle();
+  void stop_warming();  // none is made ahead any more
 
  private:
   void on_timer() override;
   void arm();
+  void sweep();
+  void warm();
 
   UpstreamSettings settings_;
   UpstreamEndpoint::Shared shared_;
   UpstreamTls& tls_;
-  Timer sweep_;
+  Timer timer_;
+  TimePoint sweep_at_;
+  TimePoint warm_from_{};  // kNever: it has stopped
   std::unordered_map<std::string, std::unique_ptr<UpstreamServer>, UpstreamSiteUse::Hash, std::equal_to<>> servers_;
 };
 

@@ -21,6 +21,7 @@ EdgeWorld::EdgeWorld(Options options) {
   config.access_log.path = directory_ / "access.log";
   config.upstream.tls.ca = directory_ / "ca.pem";
   config.limits.connections = 10'000;
+  config.upstream.warm = 0;  // servers of tests count who connects; tests/e2e/warm_test.cc switches it on
   std::ofstream(config.upstream.tls.ca) << authority.pem();
   if (options.tune) options.tune(config);
   config_ = std::make_shared<const Config>(std::move(config));

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,14 +55,18 @@ struct Observed final : UpstreamObserver {
   void upstream_connection_moved(State from, State to) override {
     if (from != State::kNone) --connections[from];
     if (to != State::kNone) ++connections[to];
+    if (to == State::kConnecting) ++begun;
   }
   void upstream_waiting_changed(int by) override { waiting += by; }
   void upstream_server_seen(std::string_view server, bool is_up) override { up[std::string(server)] = is_up; }
   void upstream_server_dropped(std::string_view server) override { up.erase(std::string(server)); }
+  bool upstream_may_be_warmed(const Server& server) override { return !unwarmed.contains(server.name); }
 
   std::map<State, int> connections;
+  int begun = 0;  // connections, ever
   int waiting = 0;
   std::map<std::string, bool, std::less<>> up;
+  std::set<std::string, std::less<>> unwarmed;  // servers that are not to be warmed
 };
 
 class UpstreamWorld {

@@ -90,8 +90,8 @@ class Hybridge:
                 },
                 "default_certificate": {"chain": chain, "key": key},
                 "access_log": {"path": str(self.directory / "access.log")},
-                # Origins of tests count what they are asked; test_health.py switches it on.
-                "upstream": {"health": {"check": {"interval": "0s"}}},
+                # Origins of tests count who connects and asks; test_health.py and test_warm.py switch these on.
+                "upstream": {"health": {"check": {"interval": "0s"}}, "warm": 0},
             },
             config or {},
         )

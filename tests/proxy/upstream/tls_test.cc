@@ -107,7 +107,8 @@ class ClientTls final : public UpstreamTls {
 
 class UpstreamTlsTest : public testing::Test {
  protected:
-  UpstreamTlsTest() : world({}, &tls), listener(world.runner), context(SSL_CTX_new(TLS_server_method())) {
+  explicit UpstreamTlsTest(const UpstreamSettings& settings = {})
+      : world(settings, &tls), listener(world.runner), context(SSL_CTX_new(TLS_server_method())) {
     const auto certificate = authority.certificate({.names = {"f1.test"}});
     const auto& pair = certificate->pairs().front();
     SSL_CTX_use_certificate(context.get(), pair.leaf.get());
@@ -203,6 +204,43 @@ TEST_F(UpstreamTlsTest, ResumesItsSession) {
   const auto second = connect();
   ASSERT_TRUE(lease);
   EXPECT_TRUE(second->is_resumed());
+}
+
+class WarmTlsTest : public UpstreamTlsTest {
+ protected:
+  WarmTlsTest() : UpstreamTlsTest(warming()) {}
+
+ private:
+  static UpstreamSettings warming() {
+    UpstreamSettings settings;
+    settings.warm = 1;
+    settings.warm_every = std::chrono::milliseconds(100);
+    return settings;
+  }
+};
+
+TEST_F(WarmTlsTest, WhatIsMadeAheadOfARequestResumesTheSession) {
+  world.observed.unwarmed = {"f1.test"};
+  const auto first = connect();
+  ASSERT_TRUE(lease);
+  test::ask(*lease);
+  first->receive_until("\r\n\r\n");
+  Outcome<std::string> answer(test::read_answer(*lease));
+  first->send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  world.runner.until([&] { return answer.is_there(); });
+  lease.release();
+  world.observed.unwarmed.clear();
+  TlsPeer second(world.runner, listener.accept(), context.get());
+  EXPECT_TRUE(second.shake_hands());
+  EXPECT_TRUE(second.is_resumed());
+  world.runner.until([&] { return server->idle() == 1; });
+  // Its tickets have come by now, or come while it waits: they are no bytes that nobody asked for.
+  world.runner.turns(5);
+  lease = world.lease(*server, false);
+  ASSERT_TRUE(lease);
+  EXPECT_TRUE(lease->is_reused());
+  test::ask(*lease);
+  EXPECT_EQ(second.receive_until("\r\n\r\n"), "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
 }
 
 TEST_F(UpstreamTlsTest, AnEndWithoutGoodbyeTruncatesABodyThatTheCloseEnds) {
