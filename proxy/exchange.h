@@ -118,7 +118,7 @@ class Exchange {
 
   std::array<char, 32> request_id_;
   std::array<char, 55> traceparent_;
-  bool has_trace_ = false;  // it is the client's
+  bool has_trace_ = false;               // it is the client's
   std::optional<Address> named_client_;  // by a trusted proxy, in a header
   ClientLimits::Request place_;
   std::string_view client_ip_;

@@ -127,11 +127,7 @@ void UpstreamEndpoint::on_idle_ended(UpstreamConnection& connection, UpstreamCon
   // A server that gives up waiting for a first request may say so (408) before it closes.
   if (why == IdleEnd::kByPeer || (why == IdleEnd::kUnasked && is_unused)) learned.saw_close(idle);
   if (why == IdleEnd::kTimedOut) learned.saw_survival();
-  if (is_unused && idle * 2 < shared_.settings.idle) {
-    pace_.failed(shared_.loop.now(), warm_rule());
-  } else if (is_unused) {
-    pace_.was_of_use();
-  }
+  if (is_unused) pace_.came_to_nothing(shared_.loop.now(), warm_rule());
   unlink_idle(connection);
   discard(connection, State::kIdle);
 }

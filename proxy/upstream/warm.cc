@@ -77,11 +77,11 @@ Task<void> UpstreamServer::make_ahead(UpstreamEndpoint& endpoint) {
       endpoint.health().succeed();
       tell_health();
     } else {
-      endpoint.pace().failed(shared_.loop.now(), endpoint.warm_rule());
+      endpoint.pace().came_to_nothing(shared_.loop.now(), endpoint.warm_rule());
     }
   } catch (const std::exception& thrown) {
     log_contained("a connection made ahead", thrown);
-    endpoint.pace().failed(shared_.loop.now(), endpoint.warm_rule());
+    endpoint.pace().came_to_nothing(shared_.loop.now(), endpoint.warm_rule());
   }
   --being_made_ahead_;
   endpoint.pace().end();

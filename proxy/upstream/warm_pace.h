@@ -25,12 +25,12 @@ class WarmPace {
 
   void begin() { is_under_way_ = true; }
   void end() { is_under_way_ = false; }
-  // None could be made, or the one that was ended early and unused.
-  void failed(TimePoint now, const Rule& rule) {
+  // None could be made, or the one that was ended unused.
+  void came_to_nothing(TimePoint now, const Rule& rule) {
     pause_ = std::clamp(pause_ * 2, rule.pause, std::max(rule.pause, rule.pause_most));
     not_before_ = now + pause_;
   }
-  // A request took it, or it would have been there for one for long enough.
+  // A request took it.
   void was_of_use() {
     pause_ = {};
     not_before_ = {};

@@ -38,7 +38,7 @@ TEST(WarmPace, WaitsTwiceAsLongAfterEachFailureUpToAMinute) {
   Duration now{};
   for (const Duration pause : {1s, 2s, 4s, 8s, 16s, 32s, 60s, 60s}) {
     pace.begin();
-    pace.failed(at(now), kRule);
+    pace.came_to_nothing(at(now), kRule);
     pace.end();
     pace.requested(at(now + pause));
     EXPECT_FALSE(pace.is_due(at(now + pause - 1ms), kRule)) << pause.count();
@@ -50,12 +50,12 @@ TEST(WarmPace, WaitsTwiceAsLongAfterEachFailureUpToAMinute) {
 TEST(WarmPace, BeginsAnewOnceOneWasOfUse) {
   WarmPace pace;
   pace.requested(at(0s));
-  pace.failed(at(0s), kRule);
-  pace.failed(at(0s), kRule);
+  pace.came_to_nothing(at(0s), kRule);
+  pace.came_to_nothing(at(0s), kRule);
   EXPECT_FALSE(pace.is_due(at(1s), kRule));
   pace.was_of_use();
   EXPECT_TRUE(pace.is_due(at(1s), kRule));
-  pace.failed(at(1s), kRule);
+  pace.came_to_nothing(at(1s), kRule);
   EXPECT_TRUE(pace.is_due(at(2s), kRule));
 }
 
