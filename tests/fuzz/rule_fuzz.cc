@@ -34,6 +34,11 @@ std::string_view take_line(std::string_view& rest) {
   return line;
 }
 
+// Newer versions of RE2 have a string_view of their own under this name.
+bool matches(std::string_view text, const re2::RE2& pattern) {
+  return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), pattern);
+}
+
 bool holds(const RuleCondition& condition, const Request& request, std::string_view path) {
   re2::RE2::Options options;
   options.set_log_errors(false);
@@ -43,13 +48,13 @@ bool holds(const RuleCondition& condition, const Request& request, std::string_v
   demand(pattern.ok(), "an accepted pattern is one");
   switch (condition.field) {
     case RuleCondition::Field::kHost:
-      return re2::RE2::PartialMatch(request.host, pattern);
+      return matches(request.host, pattern);
     case RuleCondition::Field::kPath:
-      return re2::RE2::PartialMatch(path, pattern);
+      return matches(path, pattern);
     case RuleCondition::Field::kMethod:
-      return re2::RE2::PartialMatch("GET", pattern);
+      return matches("GET", pattern);
     case RuleCondition::Field::kHeader:
-      return condition.header == "x-a" && re2::RE2::PartialMatch(request.value, pattern);
+      return condition.header == "x-a" && matches(request.value, pattern);
   }
   return false;
 }
