@@ -23,7 +23,7 @@ TEST(HoldRegistry, BeginsAWindowOnEveryWorkerAndOnDisk) {
   EXPECT_FALSE(begun.record->has_drained);
   EXPECT_EQ(world.workers.terms("w1")->mode, HoldMode::kHold);
   EXPECT_THAT(world.workers.terms("w1")->names, ElementsAre("a.test"));
-  EXPECT_EQ(world.hold_store->load()->records.size(), 1u);
+  EXPECT_EQ(world.stored().records.size(), 1u);
   EXPECT_THAT(world.audit(), ElementsAre("begin hold w1"));
 }
 
@@ -306,7 +306,7 @@ TEST(HoldRegistry, AlwaysFreesWhateverTheDiskDoes) {
   world.fill_the_disk(false);
   world.begin(RegistryWorld::wish("w2", "b.test"));  // what is owed goes with the next
   EXPECT_TRUE(world.find("w1").durable);
-  EXPECT_EQ(world.hold_store->load()->records[0].state, HoldState::kReleasing);
+  EXPECT_EQ(world.stored().records[0].state, HoldState::kReleasing);
 }
 
 TEST(HoldRegistry, BringsItsWindowsBackAfterACrash) {
@@ -345,9 +345,8 @@ TEST(HoldRegistry, LeavesOutAStoredWindowThatIsNotAsItWasWritten) {
   RegistryWorld world;
   world.begin(RegistryWorld::wish("w1"));
   world.begin(RegistryWorld::wish("w2", "b.test"));
-  ASSERT_TRUE(
-      world.hold_store->database().execute("UPDATE holds SET value = replace(value, 'w1', 'w9') WHERE id = 'w1'"));
-  const auto loaded = world.hold_store->load().value();
+  world.execute("UPDATE holds SET value = replace(value, 'w1', 'w9') WHERE id = 'w1'");
+  const auto loaded = world.stored();
   ASSERT_EQ(loaded.records.size(), 1u);
   EXPECT_EQ(loaded.records[0].id, "w2");
   EXPECT_THAT(loaded.damaged, ElementsAre(HasSubstr("not as it was written")));

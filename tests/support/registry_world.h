@@ -177,10 +177,19 @@ struct RegistryWorld {
   bool comes_to(const std::string& id, HoldState wanted) {
     return eventually([&] { return state(id) == wanted; });
   }
-  // The registry's connection to the store takes nothing from now on, or does again.
-  void fill_the_disk(bool full) {
-    ASSERT_TRUE(hold_store->database().execute(full ? "PRAGMA query_only = ON" : "PRAGMA query_only = OFF"));
+  // By a connection of its own: the registry's is its thread's.
+  HoldStore::Loaded stored() { return HoldStore::open(directory.path()).value()->load().value(); }
+  // By the registry's connection to the store, on the registry's thread, as all that uses it.
+  void execute(const char* statement) {
+    await([&](auto done) {
+      registry->find({}, [&, done](const HoldReply& reply) {
+        EXPECT_TRUE(hold_store->database().execute(statement));
+        done(reply);
+      });
+    });
   }
+  // That connection takes nothing from now on, or does again.
+  void fill_the_disk(bool full) { execute(full ? "PRAGMA query_only = ON" : "PRAGMA query_only = OFF"); }
   std::vector<std::string> audit() {
     std::vector<std::string> actions;
     const auto lines = StateReader::open(directory.path()).value()->audit(100).value();
