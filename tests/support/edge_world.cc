@@ -28,7 +28,11 @@ EdgeWorld::EdgeWorld(Options options) {
   access_log_ = std::make_unique<AccessLog>(config_->access_log, options.workers);
   certificates_ = std::make_unique<CertificateCache>(
       [this](const std::string& name) -> Result<PemPairs> { return PemPairs{authority.issue({.names = {name}})}; },
-      [this](std::function<void()> work) { loads_.emplace_back(std::move(work)); }, CertificateCache::Limits{});
+      [this](std::function<void()> work) {
+        const std::lock_guard lock(loads_mutex_);  // several workers may ask at a time
+        loads_.emplace_back(std::move(work));
+      },
+      CertificateCache::Limits{});
   resolver_ = std::make_unique<Resolver>(config_->upstream.dns.refresh, 2, options.look_up);
   edge = std::make_unique<Edge>(Standing{.config = config_,
                                          .pages = std::make_shared<const http::Pages>(http::Pages::load("").value()),

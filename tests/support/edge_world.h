@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -78,6 +79,7 @@ class EdgeWorld {
   TemporaryDirectory directory_;
   std::shared_ptr<const Config> config_;
   std::unique_ptr<AccessLog> access_log_;
+  std::mutex loads_mutex_;
   std::vector<std::thread> loads_;
   std::unique_ptr<CertificateCache> certificates_;
   std::unique_ptr<Resolver> resolver_;
