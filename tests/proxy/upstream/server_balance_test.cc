@@ -5,16 +5,10 @@
 
 #include "tests/proxy/upstream/server_world.h"
 
-namespace hybridge {
+namespace hybridge::test {
 namespace {
 
 using namespace std::chrono_literals;
-using test::ask;
-using test::Outcome;
-using test::ScriptedServer;
-using test::ServerWorld;
-using test::UpstreamWorld;
-using test::Waiting;
 
 TEST(UpstreamServer, ADeadServerFailsFastAfterAFewTries) {
   ServerWorld world({.failures = 2, .retry_after = 1s});
@@ -120,7 +114,7 @@ TEST(UpstreamServer, ServersDoNotShareTheirBounds) {
   auto& dead = world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(full)}, {}, "dead.test"));
   auto& alive = world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(healthy)}, {}, "alive.test"));
   // A full backlog drops what comes: connecting hangs.
-  const auto filling = test::connect_to(world.runner, full.address());
+  const auto filling = connect_to(world.runner, full.address());
   Waiting hangs(dead);
   Waiting waits(dead);
   EXPECT_TRUE(world.lease(alive));
@@ -130,4 +124,4 @@ TEST(UpstreamServer, ServersDoNotShareTheirBounds) {
 }
 
 }  // namespace
-}  // namespace hybridge
+}  // namespace hybridge::test

@@ -5,16 +5,10 @@
 
 #include "tests/proxy/upstream/server_world.h"
 
-namespace hybridge {
+namespace hybridge::test {
 namespace {
 
 using namespace std::chrono_literals;
-using test::ask;
-using test::Outcome;
-using test::ScriptedServer;
-using test::ServerWorld;
-using test::UpstreamWorld;
-using test::Waiting;
 
 TEST(UpstreamServer, WaitsForAFreeConnectionInOrder) {
   ServerWorld world({.connections = 1, .site_share = 100});
@@ -130,7 +124,7 @@ TEST(UpstreamServer, TunnelsHoldNoRequestUpButHaveABoundOfTheirOwn) {
   const auto peer = world.listener.accept();
   Waiting waiting(world.server);
   ask(*tunnel, "GET / HTTP/1.1\r\n\r\n", http::Method::kGet, {.upgrade = true});
-  Outcome<std::string> status(test::read_status(*tunnel));
+  Outcome<std::string> status(read_status(*tunnel));
   peer->receive_until("\r\n\r\n");
   peer->send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
   world.runner.until([&] { return status.is_there(); });
@@ -147,4 +141,4 @@ TEST(UpstreamServer, TunnelsHoldNoRequestUpButHaveABoundOfTheirOwn) {
 }
 
 }  // namespace
-}  // namespace hybridge
+}  // namespace hybridge::test

@@ -4,16 +4,10 @@
 
 #include "tests/proxy/upstream/server_world.h"
 
-namespace hybridge {
+namespace hybridge::test {
 namespace {
 
 using namespace std::chrono_literals;
-using test::ask;
-using test::Outcome;
-using test::ScriptedServer;
-using test::ServerWorld;
-using test::UpstreamWorld;
-using test::Waiting;
 
 // ---- Pools ----
 
@@ -220,7 +214,7 @@ TEST(UpstreamServer, ItsEndEndsWhatIsLeasedAndWhatWaits) {
       auto lease = co_await server.lease(request);
       if (!lease.has_value()) co_return std::string(code(lease.error().reason));
       ask(**lease);
-      auto status = co_await test::read_status(**lease);
+      auto status = co_await read_status(**lease);
       co_return status;
     }
   };
@@ -273,4 +267,4 @@ TEST(UpstreamServer, TellsTheObserverOfEveryConnection) {
 }
 
 }  // namespace
-}  // namespace hybridge
+}  // namespace hybridge::test

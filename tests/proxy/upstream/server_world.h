@@ -37,10 +37,10 @@ struct ServerWorld : UpstreamWorld {
   Error refused() { return refused(server); }
 
   // One request; its connection is idle then. The server's end of it.
-  std::unique_ptr<ScriptedConnection> use_one() {
+  std::unique_ptr<ScriptedConnection> use_one(std::string_view answer = kOk) {
     auto leased = lease();
     auto peer = listener.accept();
-    run_request(*this, std::move(leased), *peer);
+    run_request(*this, std::move(leased), *peer, answer);
     return peer;
   }
 

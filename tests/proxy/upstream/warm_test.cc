@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/support/upstream_world.h"
+#include "tests/proxy/upstream/server_world.h"
 
 namespace hybridge {
 namespace {
@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 using test::run_request;
 using test::ScriptedConnection;
 using test::ScriptedServer;
+using test::ServerWorld;
 using test::UpstreamWorld;
 
 constexpr std::string_view kLast = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -35,30 +36,26 @@ void ask_once(UpstreamWorld& world, UpstreamServer& server, ScriptedServer& list
   run_request(world, std::move(lease), *peer, kLast);
 }
 
-struct WarmWorld {
+struct WarmWorld : ServerWorld {
   explicit WarmWorld(const UpstreamSettings& settings = warming(), ServerLimits limits = {})
-      : world(settings),
-        server(world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(listener)}, limits))) {}
+      : ServerWorld(settings, limits) {}
 
-  void ask_once() { hybridge::ask_once(world, server, listener); }
+  void ask_once() { use_one(kLast); }  // and the server closes
   void leave_cold(bool is_left) {
-    world.observed.unwarmed.clear();
-    if (is_left) world.observed.unwarmed.insert("f1.test");
+    observed.unwarmed.clear();
+    if (is_left) observed.unwarmed.insert("f1.test");
   }
   // Those that lack a connection have been looked for: another server that lacks one has got it.
   void look() {
-    ScriptedServer listens(world.runner);
-    auto& witness = world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(listens)}, {},
-                                                                    "witness-" + std::to_string(++looks) + ".test"));
-    hybridge::ask_once(world, witness, listens);
+    ScriptedServer listens(runner);
+    auto& witness = upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(listens)}, {},
+                                                              "witness-" + std::to_string(++looks) + ".test"));
+    hybridge::ask_once(*this, witness, listens);
     const auto peer = listens.accept();
-    world.runner.until([&] { return witness.idle() == 1; });
-    world.runner.turns(2);
+    runner.until([&] { return witness.idle() == 1; });
+    runner.turns(2);
   }
 
-  UpstreamWorld world;
-  ScriptedServer listener{world.runner};
-  UpstreamServer& server;
   int looks = 0;
 };
 
@@ -66,39 +63,39 @@ TEST(Warm, IsThePoolBeforeTheRequestThatFollowsAClose) {
   WarmWorld warm;
   warm.ask_once();
   const auto peer = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  auto lease = warm.world.lease(warm.server);
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  auto lease = warm.lease();
   EXPECT_TRUE(lease->is_reused()) << "it was there, so that the server may have closed it meanwhile";
   EXPECT_FALSE(lease->has_carried());
-  run_request(warm.world, std::move(lease), *peer);
-  lease = warm.world.lease(warm.server, false);
+  run_request(warm, std::move(lease), *peer);
+  lease = warm.lease(warm.server, false);
   EXPECT_TRUE(lease->has_carried());
-  run_request(warm.world, std::move(lease), *peer);
+  run_request(warm, std::move(lease), *peer);
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
 }
 
 TEST(Warm, IsThePoolOfAServerThatClosesItsIdleConnections) {
   WarmWorld warm;
   warm.leave_cold(true);
-  auto lease = warm.world.lease(warm.server);
+  auto lease = warm.lease();
   auto peer = warm.listener.accept();
-  run_request(warm.world, std::move(lease), *peer);
+  run_request(warm, std::move(lease), *peer);
   peer->shutdown();
-  warm.world.runner.until([&] { return warm.server.idle() == 0; });
+  warm.runner.until([&] { return warm.server.idle() == 0; });
   warm.leave_cold(false);
   const auto next = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  EXPECT_FALSE(warm.world.lease(warm.server, false)->has_carried());
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  EXPECT_FALSE(warm.lease(warm.server, false)->has_carried());
 }
 
 TEST(Warm, IsThePoolWhileRequestsHaveAllOthers) {
   WarmWorld warm;
-  const auto lease = warm.world.lease(warm.server);
+  const auto lease = warm.lease();
   const auto busy = warm.listener.accept();
   const auto idle = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
+  warm.runner.until([&] { return warm.server.idle() == 1; });
   EXPECT_EQ(warm.server.in_use(), 1U) << "one that nobody has asked for takes no place of a request";
-  EXPECT_TRUE(warm.world.lease(warm.server)->is_reused());
+  EXPECT_TRUE(warm.lease()->is_reused());
 }
 
 TEST(Warm, OneThatGrowsTooOldForAnyRequestIsReplacedBeforeItEnds) {
@@ -106,12 +103,10 @@ TEST(Warm, OneThatGrowsTooOldForAnyRequestIsReplacedBeforeItEnds) {
   settings.idle = 2s;
   WarmWorld warm(settings);
   warm.leave_cold(true);
-  auto lease = warm.world.lease(warm.server);
-  const auto first = warm.listener.accept();
-  run_request(warm.world, std::move(lease), *first);
+  const auto first = warm.use_one();
   warm.leave_cold(false);
   const auto second = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 2; });
+  warm.runner.until([&] { return warm.server.idle() == 2; });
   EXPECT_FALSE(first->is_at_end());
 }
 
@@ -120,8 +115,8 @@ TEST(Warm, AreAsManyAsConfiguredMadeOneAfterTheOther) {
   settings.warm = 3;
   WarmWorld warm(settings);
   warm.ask_once();
-  warm.world.runner.until([&] {
-    EXPECT_LE(warm.world.upstreams.stats().connecting, 1U);
+  warm.runner.until([&] {
+    EXPECT_LE(warm.upstreams.stats().connecting, 1U);
     return warm.server.idle() == 3;
   });
   warm.look();
@@ -134,7 +129,7 @@ TEST(Warm, AreNoMoreThanThePoolKeeps) {
   settings.keep_alive = 2;
   WarmWorld warm(settings);
   warm.ask_once();
-  warm.world.runner.until([&] { return warm.server.idle() == 2; });
+  warm.runner.until([&] { return warm.server.idle() == 2; });
   warm.look();
   warm.look();
   EXPECT_EQ(warm.server.idle(), 2U);
@@ -142,11 +137,11 @@ TEST(Warm, AreNoMoreThanThePoolKeeps) {
 
 TEST(Warm, AreNoMoreThanTheServerTakesInAll) {
   WarmWorld warm(warming(), {.connections = 1});
-  auto lease = warm.world.lease(warm.server);
+  auto lease = warm.lease();
   auto peer = warm.listener.accept();
   warm.look();
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
-  run_request(warm.world, std::move(lease), *peer, kLast);
+  run_request(warm, std::move(lease), *peer, kLast);
   EXPECT_NE(warm.listener.accept(), nullptr);
 }
 
@@ -155,14 +150,14 @@ TEST(Warm, IsOffAtZeroAndOnAgain) {
   settings.warm = 0;
   WarmWorld warm(settings);
   warm.ask_once();
-  warm.world.runner.for_at_least(350ms);  // three times the interval
+  warm.runner.for_at_least(350ms);  // three times the interval
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
-  warm.world.upstreams.set_settings(warming());
+  warm.upstreams.set_settings(warming());
   EXPECT_NE(warm.listener.accept(), nullptr);
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  warm.world.upstreams.set_settings(settings);
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  warm.upstreams.set_settings(settings);
   warm.server.close_idle();
-  warm.world.runner.for_at_least(350ms);
+  warm.runner.for_at_least(350ms);
   EXPECT_EQ(warm.server.idle(), 0U);
 }
 
@@ -171,13 +166,11 @@ TEST(Warm, IsNoPoolWithoutARequestLately) {
   settings.warm_for = 300ms;
   WarmWorld warm(settings);
   warm.leave_cold(true);
-  auto lease = warm.world.lease(warm.server);
-  const auto peer = warm.listener.accept();
-  run_request(warm.world, std::move(lease), *peer);
-  warm.world.runner.for_at_least(300ms);
+  const auto peer = warm.use_one();
+  warm.runner.for_at_least(300ms);
   warm.leave_cold(false);
   peer->shutdown();
-  warm.world.runner.until([&] { return warm.server.idle() == 0; });
+  warm.runner.until([&] { return warm.server.idle() == 0; });
   warm.look();
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
   warm.ask_once();
@@ -197,11 +190,11 @@ TEST(Warm, IsNoPoolOfAServerThatIsNotToBe) {
 TEST(Warm, IsNoPoolOfAnEndpointThatDoesNotAnswerWhenAsked) {
   WarmWorld warm;
   const auto down = endpoint_key("f1.test", UpstreamWorld::endpoint(warm.listener));
-  warm.world.upstreams.set_down(std::make_shared<const EndpointSet>(EndpointSet{down}));
+  warm.upstreams.set_down(std::make_shared<const EndpointSet>(EndpointSet{down}));
   warm.ask_once();
   warm.look();
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
-  warm.world.upstreams.set_down(nullptr);
+  warm.upstreams.set_down(nullptr);
   EXPECT_NE(warm.listener.accept(), nullptr);
 }
 
@@ -211,7 +204,7 @@ TEST(Warm, IsNoPoolOfAnEndpointThatIsLeftAlone) {
   settings.retry_after = settings.retry_after_max = 1h;
   WarmWorld warm(settings);
   warm.listener.stop();
-  EXPECT_EQ(warm.world.refused(warm.server).reason, Reason::kUpstreamConnectFailed);
+  EXPECT_EQ(warm.refused(warm.server).reason, Reason::kUpstreamConnectFailed);
   warm.listener.start_again();
   warm.look();
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
@@ -223,8 +216,8 @@ TEST(Warm, AFailureCountsAgainstNobody) {
   WarmWorld warm(settings);
   warm.ask_once();
   warm.listener.stop();
-  warm.world.runner.until([&] { return warm.world.observed.begun >= 3; });
-  warm.world.runner.until([&] { return warm.world.upstreams.stats().connecting == 0; });
+  warm.runner.until([&] { return warm.observed.begun >= 3; });
+  warm.runner.until([&] { return warm.upstreams.stats().connecting == 0; });
   EXPECT_TRUE(warm.server.is_up());
 }
 
@@ -232,11 +225,11 @@ TEST(Warm, AServerThatRefusesIsTriedMoreAndMoreSeldom) {
   WarmWorld warm;
   warm.ask_once();
   warm.listener.stop();
-  const int before = warm.world.observed.begun;
+  const int before = warm.observed.begun;
   std::vector<TimePoint> attempts;
-  warm.world.runner.until([&] {
-    const auto begun = static_cast<std::size_t>(warm.world.observed.begun - before);
-    if (begun > attempts.size()) attempts.push_back(warm.world.runner.loop().now());
+  warm.runner.until([&] {
+    const auto begun = static_cast<std::size_t>(warm.observed.begun - before);
+    if (begun > attempts.size()) attempts.push_back(warm.runner.loop().now());
     EXPECT_EQ(begun, attempts.size()) << "one at a time";
     return attempts.size() == 4;
   });
@@ -251,10 +244,10 @@ TEST(Warm, AServerThatClosesWhatIsNotUsedIsTriedMoreAndMoreSeldom) {
   std::vector<TimePoint> attempts;
   for (int i = 0; i < 4; ++i) {
     const auto peer = warm.listener.accept();
-    attempts.push_back(warm.world.runner.loop().now());
+    attempts.push_back(warm.runner.loop().now());
     if (i % 2 == 0) peer->send("HTTP/1.1 408 Request Timeout\r\n\r\n");
     peer->shutdown();
-    warm.world.runner.until([&] { return warm.world.upstreams.stats().idle == 0; });
+    warm.runner.until([&] { return warm.upstreams.stats().idle == 0; });
   }
   EXPECT_GE(attempts[1] - attempts[0], 200ms);
   EXPECT_GE(attempts[2] - attempts[1], 400ms);
@@ -267,10 +260,10 @@ TEST(Warm, WhatAServerIsSeenToWaitForAFirstRequestIsTrustedForNoLonger) {
   const auto peer = warm.listener.accept();
   peer->send("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n");
   const auto next = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  const auto began = warm.world.runner.loop().now();
-  warm.world.runner.until([&] { return warm.server.idle() == 0; });
-  EXPECT_LT(warm.world.runner.loop().now() - began, 4s) << "8 s are configured";
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  const auto began = warm.runner.loop().now();
+  warm.runner.until([&] { return warm.server.idle() == 0; });
+  EXPECT_LT(warm.runner.loop().now() - began, 4s) << "8 s are configured";
 }
 
 TEST(Warm, OneThatIsTooOldGivesWayWhereThePoolKeepsNoMore) {
@@ -280,58 +273,57 @@ TEST(Warm, OneThatIsTooOldGivesWayWhereThePoolKeepsNoMore) {
   WarmWorld warm(settings);
   warm.ask_once();
   const auto first = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  const auto began = warm.world.runner.loop().now();
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  const auto began = warm.runner.loop().now();
   const auto second = warm.listener.accept();
-  warm.world.runner.until([&] { return first->is_at_end(); });
-  EXPECT_LT(warm.world.runner.loop().now() - began, settings.idle) << "and not because its own time was over";
+  warm.runner.until([&] { return first->is_at_end(); });
+  EXPECT_LT(warm.runner.loop().now() - began, settings.idle) << "and not because its own time was over";
   EXPECT_EQ(warm.server.idle(), 1U);
 }
 
 TEST(Warm, IsMadeOneAtATime) {
   WarmWorld warm;
-  ScriptedServer full(warm.world.runner, "127.0.0.1", 0);
-  auto& server =
-      warm.world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(full)}, {}, "full.test"));
-  warm.world.observed.unwarmed = {"full.test"};
-  ask_once(warm.world, server, full);
+  ScriptedServer full(warm.runner, "127.0.0.1", 0);
+  auto& server = warm.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(full)}, {}, "full.test"));
+  warm.observed.unwarmed = {"full.test"};
+  ask_once(warm, server, full);
   // A full backlog drops what comes: connecting hangs.
-  const auto filling = test::connect_to(warm.world.runner, full.address());
-  warm.world.observed.unwarmed.clear();
-  warm.world.runner.until([&] { return warm.world.upstreams.stats().connecting == 1; });
-  const int begun = warm.world.observed.begun;
-  warm.world.runner.for_at_least(350ms);
-  EXPECT_EQ(warm.world.observed.begun, begun);
+  const auto filling = test::connect_to(warm.runner, full.address());
+  warm.observed.unwarmed.clear();
+  warm.runner.until([&] { return warm.upstreams.stats().connecting == 1; });
+  const int begun = warm.observed.begun;
+  warm.runner.for_at_least(350ms);
+  EXPECT_EQ(warm.observed.begun, begun);
 }
 
 // A reload of a server closes all that is idle, and says nothing of those that have carried nothing.
 TEST(Warm, OneIsKeptForItsOwnTimeWhereUsedOnesAreClosedSoon) {
   WarmWorld warm;
-  auto lease = warm.world.lease(warm.server);
+  auto lease = warm.lease();
   auto reloaded = warm.listener.accept();
-  run_request(warm.world, std::move(lease), *reloaded);
+  run_request(warm, std::move(lease), *reloaded);
   reloaded->shutdown();
   const auto peer = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  warm.world.runner.for_at_least(700ms);
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  warm.runner.for_at_least(700ms);
   EXPECT_EQ(warm.server.idle(), 1U);
-  EXPECT_FALSE(warm.world.lease(warm.server, false)->has_carried());
+  EXPECT_FALSE(warm.lease(warm.server, false)->has_carried());
 }
 
 TEST(Warm, AnUnsafeRequestLooksBehindThoseThatAreTooOldForIt) {
   WarmWorld warm;
-  auto lease = warm.world.lease(warm.server);
+  auto lease = warm.lease();
   auto reloaded = warm.listener.accept();
-  run_request(warm.world, std::move(lease), *reloaded);
+  run_request(warm, std::move(lease), *reloaded);
   reloaded->shutdown();  // used ones are trusted for half a second from now on
   auto peer = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  lease = warm.world.lease(warm.server);
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  lease = warm.lease();
   const auto unused = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  run_request(warm.world, std::move(lease), *peer);
-  warm.world.runner.for_at_least(300ms);
-  const auto next = warm.world.lease(warm.server, false);
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  run_request(warm, std::move(lease), *peer);
+  warm.runner.for_at_least(300ms);
+  const auto next = warm.lease(warm.server, false);
   EXPECT_TRUE(next->is_reused());
   EXPECT_FALSE(next->has_carried());
 }
@@ -342,23 +334,23 @@ TEST(Warm, IsNoPoolForAWhileAfterAllThatWasIdleHadToGo) {
   WarmWorld warm(settings);
   warm.ask_once();
   const auto peer = warm.listener.accept();
-  warm.world.runner.until([&] { return warm.server.idle() == 1; });
-  warm.world.upstreams.close_idle();
-  const auto began = warm.world.runner.loop().now();
+  warm.runner.until([&] { return warm.server.idle() == 1; });
+  warm.upstreams.close_idle();
+  const auto began = warm.runner.loop().now();
   settings.warm_for = 1min;  // so that there is a reason when that time is over
-  warm.world.upstreams.set_settings(settings);
+  warm.upstreams.set_settings(settings);
   EXPECT_NE(warm.listener.accept(), nullptr);
-  EXPECT_GE(warm.world.runner.loop().now() - began, 700ms);
+  EXPECT_GE(warm.runner.loop().now() - began, 700ms);
 }
 
 TEST(Warm, StopsForGood) {
   WarmWorld warm;
-  warm.world.upstreams.stop_warming();
+  warm.upstreams.stop_warming();
   warm.ask_once();
-  warm.world.runner.for_at_least(350ms);
-  warm.world.upstreams.close_idle();
-  warm.world.upstreams.set_settings(warming());
-  warm.world.runner.for_at_least(350ms);
+  warm.runner.for_at_least(350ms);
+  warm.upstreams.close_idle();
+  warm.upstreams.set_settings(warming());
+  warm.runner.for_at_least(350ms);
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
 }
 
@@ -366,13 +358,13 @@ TEST(Warm, OneThatIsMadeWhileItsEndpointIsRemovedIsClosed) {
   WarmWorld warm;
   warm.leave_cold(true);
   warm.ask_once();
-  ScriptedServer next(warm.world.runner);
+  ScriptedServer next(warm.runner);
   EXPECT_EQ(warm.server.warm(), 1U);
-  EXPECT_EQ(warm.world.upstreams.stats().connecting, 1U);
-  warm.world.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(next)}));
+  EXPECT_EQ(warm.upstreams.stats().connecting, 1U);
+  warm.upstreams.find(UpstreamWorld::make_server({UpstreamWorld::endpoint(next)}));
   const auto peer = warm.listener.accept();
-  warm.world.runner.until([&] { return peer->is_at_end(); });
-  EXPECT_EQ(warm.world.upstreams.stats().connecting, 0U);
+  warm.runner.until([&] { return peer->is_at_end(); });
+  EXPECT_EQ(warm.upstreams.stats().connecting, 0U);
   EXPECT_EQ(warm.server.idle(), 0U);
   warm.leave_cold(false);
   warm.look();
@@ -383,10 +375,10 @@ TEST(Warm, OneThatIsMadeEndsWithItsServer) {
   WarmWorld warm;
   const auto settings = warming();
   UpstreamEndpoint::Shared shared{
-      .loop = warm.world.runner.loop(), .settings = settings, .resolver = warm.world.resolver, .observer = nullptr};
+      .loop = warm.runner.loop(), .settings = settings, .resolver = warm.resolver, .observer = nullptr};
   std::optional<UpstreamServer> server;
-  server.emplace(shared, warm.world.no_tls, UpstreamWorld::make_server({UpstreamWorld::endpoint(warm.listener)}));
-  ask_once(warm.world, *server, warm.listener);
+  server.emplace(shared, warm.no_tls, UpstreamWorld::make_server({UpstreamWorld::endpoint(warm.listener)}));
+  ask_once(warm, *server, warm.listener);
   EXPECT_EQ(server->warm(), 1U);
   EXPECT_EQ(server->warm(), 0U);
   EXPECT_EQ(shared.stats.connecting, 1U);
@@ -399,8 +391,8 @@ TEST(Warm, WithoutTlsToVerifyWithNothingIsMade) {
   WarmWorld warm;
   auto server = std::make_shared<Server>(*warm.server.configured());
   server->tls.mode = ServerTls::Mode::kVerify;
-  warm.world.upstreams.find(std::shared_ptr<const Server>(server));
-  EXPECT_EQ(warm.world.refused(warm.server).reason, Reason::kUpstreamTls);
+  warm.upstreams.find(std::shared_ptr<const Server>(server));
+  EXPECT_EQ(warm.refused(warm.server).reason, Reason::kUpstreamTls);
   EXPECT_EQ(warm.server.warm(), 1U);
   EXPECT_EQ(warm.server.warm(), 0U) << "it has failed at once, and waits";
   EXPECT_EQ(warm.listener.accept_now(), nullptr);
