@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from measure import change, holds, loads, machine, report, scale
+from measure import change, holds, loads, machine, network, report, scale
 from measure.generator import Generator
 from measure.peers import Hybridge
 from measure.processes import Failure, Precedence, processors, raise_descriptor_limit
@@ -97,6 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         facts = machine.describe(Hybridge.binary, ROOT)
         facts["run"] = {"rounds": options.rounds, "seconds": options.seconds, "descriptors": raise_descriptor_limit()}
         facts["run"]["load_average_before"] = machine.load_average()
+        facts["network"] = network.enter()
         print(report.heading(facts))
         proxy, others = processors()
         os.sched_setaffinity(0, others)

@@ -1,5 +1,7 @@
 """Figures as text, for people."""
 
+from measure import network
+
 
 def heading(facts: dict) -> str:
     machine, versions = facts["machine"], facts["versions"]
@@ -8,6 +10,7 @@ def heading(facts: dict) -> str:
             f"{facts['date']}, {machine['system']}, kernel {machine['kernel']}",
             f"{machine['processors']} x {machine['cpu']}, {machine['memory_gib']} GiB",
             ", ".join(f"{name} {version}" for name, version in versions.items()),
+            network.describe(facts["network"]),
         ]
     )
 
