@@ -20,6 +20,8 @@ namespace hybridge {
 namespace {
 // Plain pieces of at least this size are sent from where they are; smaller ones are gathered.
 constexpr std::size_t kSendDirectly = 4 * 1024;
+// The same for a TLS record: to copy less costs less than another record.
+constexpr std::size_t kEncryptDirectly = 8 * 1024;
 // This much queued is sent without waiting for the end of the turn, while it is warm in the cache.
 constexpr std::size_t kFlushAt = 64 * 1024;
 constexpr std::size_t kRecordBytes = 16 * 1024;
@@ -107,17 +109,18 @@ void Transport::write(std::span<const std::uint8_t> bytes) {
     if (bytes.size() >= kSendDirectly) bytes = bytes.subspan(loop_.driver().send(*this, bytes));
     output_.append(bytes);
   } else {
-    if (staged_size_ + bytes.size() > kRecordBytes) {
-      if (staged_size_ > 0) {
-        const auto fill = std::min(bytes.size(), kRecordBytes - staged_size_);
-        std::memcpy(staged_->bytes + staged_size_, bytes.data(), fill);
-        staged_size_ += fill;
-        bytes = bytes.subspan(fill);
-        encrypt_staged();
-      }
-      const auto whole = bytes.size() - bytes.size() % kRecordBytes;
-      if (whole > 0 && broken_ == 0 && !tls_->write(bytes.first(whole))) driver_send_failed(EPROTO);
-      bytes = bytes.subspan(whole);
+    if (staged_size_ > 0 && staged_size_ + bytes.size() > kRecordBytes) {
+      const auto fill = kRecordBytes - staged_size_;
+      std::memcpy(staged_->bytes + staged_size_, bytes.data(), fill);
+      staged_size_ += fill;
+      bytes = bytes.subspan(fill);
+      encrypt_staged();
+    }
+    if (staged_size_ == 0 && bytes.size() >= kEncryptDirectly) {
+      const auto rest = bytes.size() % kRecordBytes;
+      const auto direct = rest < kEncryptDirectly ? bytes.size() - rest : bytes.size();
+      if (broken_ == 0 && !tls_->write(bytes.first(direct))) driver_send_failed(EPROTO);
+      bytes = bytes.subspan(direct);
     }
     if (!bytes.empty()) {
       if (!staged_) staged_ = loop_.chunks().take();
