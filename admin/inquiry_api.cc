@@ -71,10 +71,10 @@ void show_audit(const InquiryApi& api, const ApiRequest& request, const Answered
 
 // The same fields as the access log's line.
 void append_request(std::string& body, const ExchangeRecord& record) {
-  std::string line;
-  LogFormat(Config::LogFormat::kJson).append(record, line);
-  line.pop_back();
-  body += "{\"request\":" + line + ",\"why\":";
+  LogFormat json(Config::LogFormat::kJson);
+  auto line = json.line(record);
+  line.remove_suffix(1);
+  body.append("{\"request\":").append(line).append(",\"why\":");
   append_json_string(body, meaning_of(record.reason));
   if (!record.detail.empty()) {
     body += ",\"detail\":";

@@ -11,12 +11,11 @@
 #include <optional>
 #include <utility>
 
+#include "base/recycled.h"
+
 namespace hybridge {
 
 namespace task_detail {
-void* allocate_frame(std::size_t bytes);
-void release_frame(void* frame, std::size_t bytes) noexcept;
-
 struct PromiseBase {
   std::coroutine_handle<> awaiter = std::noop_coroutine();
   std::exception_ptr failure;
@@ -33,8 +32,8 @@ struct PromiseBase {
     return !ended;
   }
 
-  static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
-  static void operator delete(void* frame, std::size_t bytes) noexcept { release_frame(frame, bytes); }
+  static void* operator new(std::size_t bytes) { return take_recycled(bytes); }
+  static void operator delete(void* frame, std::size_t bytes) noexcept { give_recycled(frame, bytes); }
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
   struct ResumeAwaiter {

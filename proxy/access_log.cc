@@ -56,9 +56,7 @@ AccessLog::Lane::Lane(AccessLog& log, const Config::AccessLog& config)
 
 void AccessLog::Lane::write(const ExchangeRecord& record) {
   if (!log_.is_on()) return;
-  line_.clear();
-  format_.append(record, line_);
-  if (!push(line_)) dropped_.add();
+  if (!push(format_.line(record))) dropped_.add();
   // A stale look is bounded by kAsleepMs; a fence for every line would cost more than the line.
   if (log_.is_asleep_.load(std::memory_order_relaxed)) log_.call();
 }

@@ -42,7 +42,6 @@ class AccessLog {
 
     AccessLog& log_;
     LogFormat format_;
-    std::string line_;
     std::size_t capacity_;  // a power of two
     std::unique_ptr<char[]> bytes_;
     Counter dropped_;

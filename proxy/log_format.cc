@@ -1,7 +1,6 @@
 #include "proxy/log_format.h"
 
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <string_view>
@@ -58,102 +57,104 @@ std::size_t utf8_sequence(std::string_view text) {
 }
 
 // RFC 8259 7. A byte that is no UTF-8 becomes U+FFFD.
-void append_json_text(std::string_view text, std::string& line) {
-  line += '"';
+void append_json_text(std::string_view text, LogLine& line) {
+  line.put('"');
   while (true) {
     const auto plain = plain_prefix(text);
-    line.append(text.substr(0, plain));
+    line.put(text.substr(0, plain));
     text.remove_prefix(plain);
     if (text.empty()) break;
     const auto byte = static_cast<unsigned char>(text[0]);
     std::size_t taken = 1;
     if (byte == '"' || byte == '\\') {
-      line += {'\\', text[0]};
+      line.put('\\');
+      line.put(text[0]);
     } else if (byte < 0x20) {
-      line += "\\u00";
-      line += {kLowerHex[byte >> 4], kLowerHex[byte & 15]};
+      line.put("\\u00");
+      line.put(kLowerHex[byte >> 4]);
+      line.put(kLowerHex[byte & 15]);
     } else if (taken = utf8_sequence(text); taken > 0) {
-      line.append(text.substr(0, taken));
+      line.put(text.substr(0, taken));
     } else {
-      line += "\\ufffd";
+      line.put("\\ufffd");
       taken = 1;
     }
     text.remove_prefix(taken);
   }
-  line += '"';
+  line.put('"');
 }
 
 // nginx's escape=default.
-void append_nginx_text(std::string_view text, std::string& line) {
+void append_nginx_text(std::string_view text, LogLine& line) {
   if (text.empty()) {
-    line += '-';
+    line.put('-');
     return;
   }
   while (true) {
     const auto plain = plain_prefix(text);
-    line.append(text.substr(0, plain));
+    line.put(text.substr(0, plain));
     text.remove_prefix(plain);
     if (text.empty()) return;
     const auto byte = static_cast<unsigned char>(text[0]);
-    line += "\\x";
-    line += {kUpperHex[byte >> 4], kUpperHex[byte & 15]};
+    line.put("\\x");
+    line.put(kUpperHex[byte >> 4]);
+    line.put(kUpperHex[byte & 15]);
     text.remove_prefix(1);
   }
 }
 
-template <class Number>
-void append_number(Number number, std::string& line) {
-  char digits[24];
-  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
-  static_cast<void>(error);  // every 64-bit number fits
-  line.append(digits, static_cast<std::size_t>(end - digits));
-}
-
 // A count of thousandths as a decimal: 12345 → 12.345.
-void append_thousandths(std::int64_t thousandths, std::string& line) {
+void append_thousandths(std::int64_t thousandths, LogLine& line) {
   const auto count = thousandths > 0 ? thousandths : 0;
-  append_number(count / 1000, line);
-  const auto rest = count % 1000;
-  line += {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
-           static_cast<char>('0' + rest % 10)};
+  line.put_number(count / 1000);
+  line.put('.');
+  line.put_thousandths(count % 1000);
 }
 
-void append_json_text_or_null(const char* key, std::string_view text, std::string& line) {
-  line += key;
+[[gnu::noinline]] void append_json_value(std::string_view text, LogLine& line) {
   if (text.empty()) {
-    line += "null";
+    line.put("null");
   } else {
     append_json_text(text, line);
   }
 }
 
-void append_json_ms(const char* key, std::int64_t microseconds, std::string& line) {
-  line += key;
+// Inlined for the sake of the keys, which are then stored as constants.
+[[gnu::always_inline]] inline void append_json_text_or_null(std::string_view key, std::string_view text,
+                                                            LogLine& line) {
+  line.put(key);
+  append_json_value(text, line);
+}
+
+[[gnu::always_inline]] inline void append_json_ms(std::string_view key, std::int64_t microseconds, LogLine& line) {
+  line.put(key);
   if (microseconds < 0) {
-    line += "null";
+    line.put("null");
   } else {
     append_thousandths(microseconds, line);
   }
 }
 
 template <class Number>
-void append_json_number(const char* key, Number number, std::string& line) {
-  line += key;
-  append_number(number, line);
+[[gnu::always_inline]] inline void append_json_number(std::string_view key, Number number, LogLine& line) {
+  line.put(key);
+  line.put_number(number);
 }
 
 }  // namespace
 
-void LogFormat::append(const ExchangeRecord& record, std::string& line) {
+std::string_view LogFormat::line(const ExchangeRecord& record) {
+  line_.begin();
   if (format_ == Config::LogFormat::kJson) {
-    append_json(record, line);
+    append_json(record, line_);
   } else {
-    append_frappe(record, line);
+    append_frappe(record, line_);
   }
+  return line_.text();
 }
 
-void LogFormat::append_json(const ExchangeRecord& record, std::string& line) {
-  line += "{\"ts\":\"";
+void LogFormat::append_json(const ExchangeRecord& record, LogLine& line) {
+  line.put("{\"ts\":\"");
   append_utc(record.start_ms, line);
   append_json_text_or_null("\",\"request_id\":", record.request_id, line);
   append_json_text_or_null(",\"site\":", record.site, line);
@@ -165,10 +166,10 @@ void LogFormat::append_json(const ExchangeRecord& record, std::string& line) {
   append_json_text_or_null(",\"reason\":", code(record.reason), line);
   append_json_text_or_null(",\"protocol\":", record.protocol, line);
   if (record.tls_version.empty()) {
-    line += ",\"tls\":null";
+    line.put(",\"tls\":null");
   } else {
     append_json_text_or_null(",\"tls\":{\"version\":", record.tls_version, line);
-    line += record.tls_resumed ? ",\"resumed\":true}" : ",\"resumed\":false}";
+    line.put(record.tls_resumed ? ",\"resumed\":true}" : ",\"resumed\":false}");
   }
   append_json_text_or_null(",\"server\":", record.server, line);
   append_json_text_or_null(",\"endpoint\":", record.endpoint, line);
@@ -189,49 +190,49 @@ void LogFormat::append_json(const ExchangeRecord& record, std::string& line) {
   append_json_number(",\"revision\":", record.revision, line);
   append_json_text_or_null(",\"user_agent\":", record.user_agent, line);
   append_json_text_or_null(",\"referer\":", record.referer, line);
-  line += "}\n";
+  line.put("}\n");
 }
 
 // $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"
 // "$http_x_forwarded_for" "$host" $request_time
-void LogFormat::append_frappe(const ExchangeRecord& record, std::string& line) {
+void LogFormat::append_frappe(const ExchangeRecord& record, LogLine& line) {
   append_nginx_text(record.client, line);
-  line += " - ";
+  line.put(" - ");
   append_nginx_text(record.remote_user, line);
-  line += " [";
+  line.put(" [");
   append_local(record.start_ms + record.timings.total / 1000, line);  // as nginx: when the line is made
-  line += "] \"";
+  line.put("] \"");
   if (!record.request_line.empty() || record.method.empty()) {
     append_nginx_text(record.request_line, line);
   } else {
     append_nginx_text(record.method, line);
-    line += ' ';
+    line.put(' ');
     append_nginx_text(record.target, line);
-    line += ' ';
+    line.put(' ');
     append_nginx_text(record.protocol, line);
   }
-  line += "\" ";
+  line.put("\" ");
   if (record.status <= 0) {
-    line += "000";
+    line.put("000");
   } else {
-    append_number(record.status, line);
+    line.put_number(record.status);
   }
-  line += ' ';
-  append_number(record.bytes_out, line);
-  line += " \"";
+  line.put(' ');
+  line.put_number(record.bytes_out);
+  line.put(" \"");
   append_nginx_text(record.referer, line);
-  line += "\" \"";
+  line.put("\" \"");
   append_nginx_text(record.user_agent, line);
-  line += "\" \"";
+  line.put("\" \"");
   append_nginx_text(record.x_forwarded_for, line);
-  line += "\" \"";
+  line.put("\" \"");
   append_nginx_text(record.host, line);
-  line += "\" ";
+  line.put("\" ");
   append_thousandths(record.timings.total / 1000, line);
-  line += '\n';
+  line.put('\n');
 }
 
-void LogFormat::append_utc(std::int64_t unix_ms, std::string& line) {
+void LogFormat::append_utc(std::int64_t unix_ms, LogLine& line) {
   const std::time_t second = unix_ms / 1000;
   if (second != second_) {
     std::tm parts{};
@@ -240,13 +241,14 @@ void LogFormat::append_utc(std::int64_t unix_ms, std::string& line) {
     date_.assign(date, std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts));
     second_ = second;
   }
-  line += date_;
+  line.put(date_);
   const auto ms = unix_ms % 1000;
-  line += {'.', static_cast<char>('0' + ms / 100), static_cast<char>('0' + ms / 10 % 10),
-           static_cast<char>('0' + ms % 10), 'Z'};
+  line.put('.');
+  line.put_thousandths(ms);
+  line.put('Z');
 }
 
-void LogFormat::append_local(std::int64_t unix_ms, std::string& line) {
+void LogFormat::append_local(std::int64_t unix_ms, LogLine& line) {
   const std::time_t second = unix_ms / 1000;
   if (second != second_) {
     std::tm parts{};
@@ -256,7 +258,7 @@ void LogFormat::append_local(std::int64_t unix_ms, std::string& line) {
     date_.assign(date, std::strftime(date, sizeof date, "%d/%b/%Y:%H:%M:%S %z", &parts));
     second_ = second;
   }
-  line += date_;
+  line.put(date_);
 }
 
 }  // namespace hybridge

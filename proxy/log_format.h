@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "proxy/config.h"
 #include "proxy/exchange_record.h"
+#include "proxy/log_line.h"
 
 namespace hybridge {
 
@@ -16,16 +18,17 @@ class LogFormat {
  public:
   explicit LogFormat(Config::LogFormat format) : format_(format) {}
 
-  // Appends the line, newline included.
-  void append(const ExchangeRecord& record, std::string& line);
+  // Newline included. Valid until the next one is asked for.
+  std::string_view line(const ExchangeRecord& record);
 
  private:
-  void append_json(const ExchangeRecord& record, std::string& line);
-  void append_frappe(const ExchangeRecord& record, std::string& line);
-  void append_utc(std::int64_t unix_ms, std::string& line);
-  void append_local(std::int64_t unix_ms, std::string& line);
+  void append_json(const ExchangeRecord& record, LogLine& line);
+  void append_frappe(const ExchangeRecord& record, LogLine& line);
+  void append_utc(std::int64_t unix_ms, LogLine& line);
+  void append_local(std::int64_t unix_ms, LogLine& line);
 
   Config::LogFormat format_;
+  LogLine line_;
   // The last second's date, because thousands of lines share it.
   std::int64_t second_ = -1;
   std::string date_;

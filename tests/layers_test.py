@@ -48,7 +48,8 @@ LONG_FILES = {
 # and comments are no matter here.
 OWN_MEMORY = {
     "base/chunk.cc": "the pool's free list is linked through the chunks themselves",
-    "base/task.cc": "coroutine frames come from a free list of raw memory",
+    "base/recycled.cc": "lists of raw memory that a thread uses again",
+    "proxy/http/http2_memory.cc": "what a C library asks for has its size before it",
     "proxy/downstream/downstream.cc": "connections are linked intrusively and end in the list's disposer",
     "routing/json_reader.cc": "the tree is placed into the reader's memory, which is given back whole",
 }

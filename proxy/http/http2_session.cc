@@ -9,6 +9,7 @@
 
 #include "proxy/http/http2_callbacks.h"
 #include "proxy/http/http2_fields.h"
+#include "proxy/http/http2_memory.h"
 
 namespace hybridge::http {
 
@@ -51,7 +52,7 @@ void Http2Session::SessionFree::operator()(nghttp2_session* session) const {
 Http2Session::Http2Session(User& user, const Http2Settings& settings, TimePoint now)
     : user_(user), settings_(settings), budget_(now), now_(now) {
   nghttp2_session* session = nullptr;
-  nghttp2_session_server_new2(&session, http2_callbacks(), this, http2_options());
+  nghttp2_session_server_new3(&session, http2_callbacks(), this, http2_options(), http2_memory());
   session_.reset(session);
   const std::array<nghttp2_settings_entry, 4> ours{
       {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings_.streams},

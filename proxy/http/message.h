@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/http/header_id.h"
+
 namespace hybridge::http {
 
 enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kOptions, kPatch, kConnect, kTrace, kOther };
@@ -23,68 +25,6 @@ Method to_method(std::string_view name);
 
 enum class Version : std::uint8_t { kHttp10, kHttp11, kHttp2 };
 std::string_view to_string(Version version);  // "HTTP/1.1", as access logs print it
-
-// Header names that some rule of ours speaks of; found once, while parsing.
-enum class HeaderId : std::uint8_t {
-  kAccept,
-  kAcceptEncoding,
-  kAccessControlAllowCredentials,
-  kAccessControlAllowHeaders,
-  kAccessControlAllowMethods,
-  kAccessControlAllowOrigin,
-  kAuthorization,
-  kCfConnectingIp,
-  kConnection,
-  kContentEncoding,
-  kContentLength,
-  kContentType,
-  kCookie,
-  kDate,
-  kExpect,
-  kForwarded,
-  kHost,
-  kIfMatch,
-  kKeepAlive,
-  kProxyAuthenticate,
-  kProxyAuthorization,
-  kProxyConnection,
-  kProxyOther,  // any other Proxy-*, and `Proxy` itself
-  kReferer,
-  kReferrerPolicy,
-  kServer,
-  kStrictTransportSecurity,
-  kTe,
-  kTraceparent,
-  kTrailer,
-  kTransferEncoding,
-  kUpgrade,
-  kUserAgent,
-  kXAccel,  // any X-Accel-*
-  kXClientPort,
-  kXContentTypeOptions,
-  kXForwarded,  // any X-Forwarded-*, but the two below
-  kXForwardedFor,
-  kXForwardedHost,
-  kXFrameOptions,
-  kXFrappeSiteName,
-  kXHybridge,  // any X-Hybridge-*
-  kXProxyUpstream,
-  kXRealIp,
-  kXRequestId,
-  kXXssProtection,
-  kSecWebsocketKey,
-  kSecWebsocketVersion,
-  kOther,
-  kCount_
-};
-HeaderId to_header_id(std::string_view name);  // case-blind
-
-// Fields that belong to the connection: each writes them from its own facts, never from a head, so that no answer can
-// carry two framings.
-constexpr bool is_connections_own(HeaderId id) {
-  return id == HeaderId::kConnection || id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding ||
-         id == HeaderId::kKeepAlive || id == HeaderId::kProxyConnection || id == HeaderId::kUpgrade;
-}
 
 struct Header {
   std::string_view name;   // as received
