@@ -11,6 +11,19 @@
 
 namespace hybridge {
 
+namespace {
+
+// One piece alone (a request's head, nearly always) is spared what the kernel does for a list.
+ssize_t send_pieces(int descriptor, std::span<iovec> pieces) {
+  if (pieces.size() == 1) return ::send(descriptor, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  return ::sendmsg(descriptor, &message, MSG_NOSIGNAL);
+}
+
+}  // namespace
+
 Sent send_at_once(Transport& transport, std::span<const std::uint8_t> more) {
   Sent result{.of_more = 0, .takes_more = true};
   while (!transport.output().empty() || result.of_more < more.size()) {
@@ -24,10 +37,7 @@ Sent send_at_once(Transport& transport, std::span<const std::uint8_t> more) {
       pieces[count++] = {const_cast<std::uint8_t*>(rest.data()), rest.size()};
       offered += rest.size();
     }
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = count;
-    const auto sent = ::sendmsg(transport.descriptor(), &message, MSG_NOSIGNAL);
+    const auto sent = send_pieces(transport.descriptor(), {pieces.data(), count});
     if (sent < 0) {
       if (errno == EINTR) continue;
       result.takes_more = false;

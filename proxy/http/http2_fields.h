@@ -17,7 +17,7 @@ namespace hybridge::http {
 class Http2Fields {
  public:
   // :status (RFC 8441 5: a WebSocket's 101 is a 200) and what is not of a connection.
-  explicit Http2Fields(const ResponseHead& head) {
+  explicit Http2Fields(const ResponseHead& head) : Http2Fields(head.headers.size() + 2) {
     add_known(":status", number(status_, head.status == 101 ? 200u : static_cast<unsigned>(head.status)));
     for (const auto& header : head.headers) {
       if (is_connections_own(header.id)) continue;
@@ -28,7 +28,7 @@ class Http2Fields {
     }
   }
   // What follows a body.
-  explicit Http2Fields(const Headers& trailers) {
+  explicit Http2Fields(const Headers& trailers) : Http2Fields(trailers.size()) {
     for (const auto& field : trailers) {
       if (!is_connections_own(field.id)) add(field);
     }
@@ -38,10 +38,12 @@ class Http2Fields {
   void add_length(std::uint64_t length) { add_known("content-length", number(length_, length)); }
 
   const nghttp2_nv* data() const { return fields_.data(); }
-  std::size_t size() const { return fields_.size(); }
+  std::size_t size() const { return count_; }
 
  private:
   using Digits = std::array<char, 20>;
+
+  explicit Http2Fields(std::size_t most) : fields_(most, boost::container::default_init) {}
 
   void add(const Header& header, std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) {
     const auto name = lower_case_name(header.id);
@@ -56,7 +58,7 @@ class Http2Fields {
     const auto bytes = [](std::string_view text) {
       return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
     };
-    fields_.push_back({bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)});
+    fields_[count_++] = {bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)};
   }
   static std::string_view number(Digits& digits, std::uint64_t value) {
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
@@ -65,7 +67,8 @@ class Http2Fields {
 
   Digits status_;
   Digits length_;
-  boost::container::small_vector<nghttp2_nv, 48> fields_;
+  boost::container::small_vector<nghttp2_nv, 48> fields_;  // of which the first count_ are
+  std::size_t count_ = 0;
 };
 
 }  // namespace hybridge::http

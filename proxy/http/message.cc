@@ -53,12 +53,6 @@ std::string_view to_string(Version version) {
   return "HTTP/1.1";
 }
 
-void Headers::add(const Header& header) {
-  auto& first = first_[static_cast<std::size_t>(header.id)];
-  if (first == kNone) first = static_cast<std::uint16_t>(fields_.size());
-  fields_.push_back(header);
-}
-
 void Headers::clear() {
   fields_.clear();
   first_.fill(kNone);
@@ -102,9 +96,8 @@ void ResponseHead::clear() {
   bytes.clear();
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+bool equal_ignoring_case_of_same_size(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool list_contains(std::string_view list, std::string_view token) {

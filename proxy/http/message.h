@@ -37,7 +37,11 @@ class Headers {
  public:
   Headers() { first_.fill(kNone); }
   void add(std::string_view name, std::string_view value) { add(Header{name, value, to_header_id(name)}); }
-  void add(const Header& header);
+  void add(const Header& header) {
+    auto& first = first_[static_cast<std::size_t>(header.id)];
+    if (first == kNone) first = static_cast<std::uint16_t>(fields_.size());
+    fields_.push_back(header);
+  }
   void clear();
 
   const Header* find(HeaderId id) const {  // the first; nullptr: none
@@ -121,6 +125,9 @@ std::string_view status_phrase(int status);
 
 // Does a comma-separated list (Connection, Transfer-Encoding, …) hold the token? Case-blind.
 bool list_contains(std::string_view list, std::string_view token);
-bool equal_ignoring_case(std::string_view a, std::string_view b);
+bool equal_ignoring_case_of_same_size(std::string_view a, std::string_view b);
+inline bool equal_ignoring_case(std::string_view a, std::string_view b) {  // mostly the sizes tell
+  return a.size() == b.size() && equal_ignoring_case_of_same_size(a, b);
+}
 
 }  // namespace hybridge::http
