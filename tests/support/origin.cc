@@ -79,7 +79,12 @@ LoadClient::LoadClient(const Address& address, std::string request, bool with_tl
   context_ = any_client();
   ssl_ = client_of(context_.get(), "a.test");
   SSL_set_fd(ssl_.get(), descriptor_);
-  EXPECT_EQ(SSL_do_handshake(ssl_.get()), 1);
+  int done = 0;
+  do {
+    errno = 0;
+    done = SSL_do_handshake(ssl_.get());
+  } while (done != 1 && errno == EINTR);  // what has a time limit (above) is not begun again by the kernel
+  EXPECT_EQ(done, 1);
 }
 
 void LoadClient::await_bytes() const {
