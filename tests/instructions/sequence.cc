@@ -13,7 +13,9 @@
 
 #include "routing/snapshot_json.h"
 #include "tests/support/edge_world.h"
+#include "tests/support/http2_frames.h"
 #include "tests/support/origin.h"
+#include "tests/support/peer.h"
 
 namespace hybridge::test {
 namespace {
@@ -32,6 +34,7 @@ struct Sequence {
   std::string_view name;
   std::string host = "a.test";
   bool with_tls = false;
+  bool over_http2 = false;
   bool reconnects = false;  // a connection for each request
   std::size_t body = 0;     // bytes of a POST
   int hosts = 0;            // beside the one that is asked for
@@ -42,6 +45,7 @@ struct Sequence {
 const Sequence kSequences[] = {
     {.name = "plain"},
     {.name = "tls", .with_tls = true},
+    {.name = "http2", .over_http2 = true},
     {.name = "handshake", .with_tls = true, .reconnects = true},
     {.name = "post_16k", .body = 16 * 1024},
     {.name = "unknown_host", .host = "nobody.test", .status = 404},
@@ -59,6 +63,51 @@ std::string request_of(const Sequence& sequence) {
   return request + "Content-Length: " + std::to_string(sequence.body) + "\r\n\r\n" +
          std::string(sequence.body - kBodyEnd.size(), 'x') + std::string(kBodyEnd);
 }
+
+// One request after the other over HTTP/2, with the same fields.
+class Http2Client {
+ public:
+  explicit Http2Client(const Address& address) : peer_(Peer::connect_to(address)) {
+    EXPECT_TRUE(peer_.start_tls("a.test", nullptr, "\2h2"));
+    peer_.send(http2::greeting() + http2::window_update(0, 1 << 30));
+  }
+
+  int get() {
+    stream_ += 2;
+    peer_.send(http2::headers(stream_, request_));
+    int status = 0;
+    http2::Frame frame;
+    do {
+      if (!receive(frame)) return 0;
+      if (frame.type == http2::kSettings && (frame.flags & http2::kAck) == 0) {
+        peer_.send(http2::frame(http2::kSettings, http2::kAck, 0, {}));
+      }
+      if (frame.type == http2::kHeaders) status = std::stoi(frame.field(":status"));
+    } while (frame.stream != stream_ || !frame.ends_stream());
+    return status;
+  }
+
+ private:
+  bool receive(http2::Frame& frame) {
+    const auto head = peer_.receive(9);
+    if (head.size() < 9) return false;
+    const auto byte = [&](std::size_t at) { return std::size_t(std::uint8_t(head[at])); };
+    reader_.add(head);
+    reader_.add(peer_.receive(byte(0) << 16 | byte(1) << 8 | byte(2)));
+    return reader_.next(frame);
+  }
+
+  Peer peer_;
+  http2::FrameReader reader_;
+  std::uint32_t stream_ = -1;
+  const http2::Fields request_ =
+      http2::request("GET", "/app/some/path?with=query",
+                     {{"user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0"},
+                      {"accept", "text/html"},
+                      {"accept-encoding", "gzip, deflate, br"},
+                      {"accept-language", "en"},
+                      {"cookie", "sid=0123456789abcdef; user_id=someone%40example.com; full_name=Some%20One"}});
+};
 
 void publish_table(EdgeWorld& world, const Sequence& sequence) {
   const auto rules = read_snapshot(R"({"rules":)" + std::string(sequence.rules) + "}");
@@ -91,15 +140,18 @@ int run(const Sequence& sequence) {
   world.set_site("a.test", "f1.test");
   publish_table(world, sequence);
   std::optional<LoadClient> client;
+  std::optional<Http2Client> http2_client;
+  if (sequence.over_http2) http2_client.emplace(world.https);
   const auto ask = [&](int times) {
     for (int i = 0; i < times; ++i) {
-      if (!client || sequence.reconnects) {
+      if (!http2_client && (!client || sequence.reconnects)) {
         // In steps, so that what the worker finds in one turn does not depend on who is scheduled when.
         if (client) client->say_goodbye();
         client.emplace(sequence.with_tls ? world.https : world.http, request_of(sequence), sequence.with_tls);
         if (sequence.with_tls) client->await_bytes();
       }
-      if (const int status = client->get(); status != sequence.status) {
+      const int status = http2_client ? http2_client->get() : client->get();
+      if (status != sequence.status) {
         std::fprintf(stderr, "sequence %s: answered %d\n", std::string(sequence.name).c_str(), status);
         std::exit(1);
       }
