@@ -63,18 +63,27 @@ inline bool is_control(char c) {
   return (byte < 0x20 && byte != '\t') || byte == 0x7f;
 }
 
+#if defined(__SSE2__)
+// A bit for each of sixteen bytes: those of control bytes are set.
+inline unsigned controls_of_16(const char* at) {
+  const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const auto is_low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  const auto is_tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  const auto is_del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(is_tab, is_low), is_del)));
+}
+#endif
+
 // The first control byte in [at, end), or end. Line ends are found by this too: CR and LF are control bytes.
 inline const char* find_control(const char* at, const char* end) {
 #if defined(__SSE2__)
-  const auto low = _mm_set1_epi8(0x1f);
-  const auto tab = _mm_set1_epi8('\t');
-  const auto del = _mm_set1_epi8(0x7f);
-  for (; end - at >= 16; at += 16) {
-    const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const auto is_low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, low), bytes);
-    const auto hit = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), is_low), _mm_cmpeq_epi8(bytes, del));
-    const int mask = _mm_movemask_epi8(hit);
-    if (mask != 0) return at + __builtin_ctz(static_cast<unsigned>(mask));
+  if (end - at >= 16) {
+    for (; end - at >= 16; at += 16) {
+      if (const auto hits = controls_of_16(at)) return at + __builtin_ctz(hits);
+    }
+    // The rest together with bytes in front of it, which are none.
+    const auto hits = controls_of_16(end - 16);
+    return hits != 0 ? end - 16 + __builtin_ctz(hits) : end;
   }
 #endif
   while (at != end && !is_control(*at)) ++at;
