@@ -1,7 +1,6 @@
 // What is done at the end of every request: the log line and the counters. And rules, at its beginning.
 #include <benchmark/benchmark.h>
 
-
 #include "proxy/counters.h"
 #include "proxy/log_format.h"
 #include "routing/rule_matcher.h"
