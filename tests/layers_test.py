@@ -40,7 +40,6 @@ FOLDERS = sorted(BELOW)
 LONGEST = 500  # lines of a file
 # Longer files, each with its reason.
 LONG_FILES = {
-    "tests/io/transport_test.cc": "one table of what a byte stream does, plain and TLS",
     "tests/proxy/downstream/http1_stream_test.cc": "one table of what a stream does",
 }
 
