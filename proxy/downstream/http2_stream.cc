@@ -141,6 +141,7 @@ Result<Bytes> Http2Stream::hand_out(Bytes piece) {
 }
 
 void Http2Stream::abandon_body() {
+  if (is_body_whole_ && inbox_.empty()) return;  // nothing is left to be abandoned
   if (!read_failure_) fail_read(make_error(Reason::kClientGone, "the rest of the body is not wanted"));
 }
 
