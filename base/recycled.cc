@@ -7,10 +7,9 @@
 namespace hybridge {
 
 namespace {
-// Blocks are rounded up to 64 bytes; up to 4 KiB they are kept, 256 of each size and thread.
 constexpr std::size_t kGrain = 64;
 constexpr std::size_t kClasses = 64;
-constexpr std::size_t kKeptPerClass = kRecycles ? 256 : 0;
+constexpr std::size_t kKeptPerClass = 256;
 
 struct FreeBlock {
   FreeBlock* next;
@@ -24,8 +23,10 @@ struct List {
 // Known to need no construction: a look at them costs no question whether they are there yet.
 constinit thread_local std::array<List, kClasses> lists;
 
+constinit thread_local bool ends_with_thread = false;
+
+// What a thread has kept ends with it.
 struct Emptying {
-  bool is_registered = false;
   ~Emptying() {
     for (auto& list : lists) {
       while (auto* block = list.first) {
@@ -35,26 +36,26 @@ struct Emptying {
     }
   }
 };
-thread_local Emptying at_the_threads_end;
 
-void* take_new(std::size_t index) {
-  at_the_threads_end.is_registered = true;
-  return ::operator new((index + 1) * kGrain);
+[[gnu::noinline]] void end_with_thread() {
+  static thread_local const Emptying emptying;  // its destructor is run when the thread ends
+  ends_with_thread = true;
 }
 }  // namespace
 
 void* take_recycled(std::size_t bytes) {
   const std::size_t index = (bytes - 1) / kGrain;
-  if (index >= kClasses) return ::operator new(bytes);
+  if (!kRecycles || index >= kClasses) return ::operator new(bytes);
   auto& list = lists[index];
-  if (!list.first) return take_new(index);
+  if (!list.first) return ::operator new((index + 1) * kGrain);
   --list.count;
   return std::exchange(list.first, list.first->next);
 }
 
 void give_recycled(void* memory, std::size_t bytes) noexcept {
   const std::size_t index = (bytes - 1) / kGrain;
-  if (index >= kClasses || lists[index].count == kKeptPerClass) return ::operator delete(memory);
+  if (!kRecycles || index >= kClasses || lists[index].count == kKeptPerClass) return ::operator delete(memory);
+  if (!ends_with_thread) end_with_thread();
   auto& list = lists[index];
   ++list.count;
   list.first = new (memory) FreeBlock{list.first};

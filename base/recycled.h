@@ -1,7 +1,7 @@
 // Memory of a thread that is used again and again: coroutine frames, and what a library asks for at every request.
 //
-// take_recycled never answers null (it throws std::bad_alloc). What one thread took another may give back: it is that
-// one's then.
+// Blocks are rounded up to 64 bytes; up to 4 KiB they are kept for reuse, 256 of each size and thread, until the thread
+// ends. Never null: std::bad_alloc is thrown. A block may be given back by another thread than took it, which keeps it.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ inline constexpr bool kRecycles = !__has_feature(address_sanitizer);
 inline constexpr bool kRecycles = true;
 #endif
 
-void* take_recycled(std::size_t bytes);                        // aligned for any type; bytes > 0
+void* take_recycled(std::size_t bytes);                        // aligned as by operator new; bytes > 0
 void give_recycled(void* memory, std::size_t bytes) noexcept;  // as many as were taken
 
 }  // namespace hybridge

@@ -20,7 +20,7 @@ namespace hybridge {
 namespace {
 // Plain pieces of at least this size are sent from where they are; smaller ones are gathered.
 constexpr std::size_t kSendDirectly = 4 * 1024;
-// The same for a TLS record: to copy less costs less than another record.
+// The same with TLS: below this, copying costs less than a record of its own.
 constexpr std::size_t kEncryptDirectly = 8 * 1024;
 // This much queued is sent without waiting for the end of the turn, while it is warm in the cache.
 constexpr std::size_t kFlushAt = 64 * 1024;
@@ -116,7 +116,7 @@ void Transport::write(std::span<const std::uint8_t> bytes) {
       bytes = bytes.subspan(fill);
       encrypt_staged();
     }
-    if (staged_size_ == 0 && bytes.size() >= kEncryptDirectly) {
+    if (staged_size_ == 0 && is_connected_ && bytes.size() >= kEncryptDirectly) {
       const auto rest = bytes.size() % kRecordBytes;
       const auto direct = rest < kEncryptDirectly ? bytes.size() - rest : bytes.size();
       if (broken_ == 0 && !tls_->write(bytes.first(direct))) driver_send_failed(EPROTO);

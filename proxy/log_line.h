@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -18,7 +19,8 @@ class LogLine {
 
   // Inlined even where there are many calls: a text known while compiling is then stored by a few instructions.
   [[gnu::always_inline]] void put(std::string_view text) {
-    std::memcpy(room(text.size()), text.data(), text.size());
+    auto* const at = room(text.size());
+    if (!text.empty()) std::memcpy(at, text.data(), text.size());
     size_ += text.size();
   }
   [[gnu::always_inline]] void put(char c) {
@@ -30,8 +32,7 @@ class LogLine {
     auto* const at = room(kNumberBytes);
     size_ += static_cast<std::size_t>(std::to_chars(at, at + kNumberBytes, number).ptr - at);
   }
-  // 7 of 1007: three digits.
-  void put_thousandths(std::int64_t below_1000) {
+  void put_three_digits(std::int64_t below_1000) {  // 7: 007
     put(static_cast<char>('0' + below_1000 / 100));
     put(static_cast<char>('0' + below_1000 / 10 % 10));
     put(static_cast<char>('0' + below_1000 % 10));

@@ -81,7 +81,7 @@ inline const char* find_control(const char* at, const char* end) {
     for (; end - at >= 16; at += 16) {
       if (const auto hits = controls_of_16(at)) return at + __builtin_ctz(hits);
     }
-    // The rest together with bytes in front of it, which are none.
+    // The rest together with bytes in front of it, which are known to be none.
     const auto hits = controls_of_16(end - 16);
     return hits != 0 ? end - 16 + __builtin_ctz(hits) : end;
   }

@@ -147,6 +147,7 @@ HeaderId family_of(std::string_view name) {
 constexpr auto kNameOf = [] {
   std::array<std::string_view, static_cast<std::size_t>(kCount_)> names;
   for (const auto& name : kNames) names[static_cast<std::size_t>(name.id)] = name.text;
+  // `Proxy` shares its id with others.
   for (const auto& family : kFamilies) names[static_cast<std::size_t>(family.id)] = {};
   return names;
 }();

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <boost/container/small_vector.hpp>
+#include <cassert>
 #include <charconv>
 #include <cstdint>
 #include <string_view>
@@ -35,6 +36,7 @@ class Http2Fields {
   }
   Http2Fields(const Http2Fields&) = delete;
 
+  // Of an answer's head, once.
   void add_length(std::uint64_t length) { add_known("content-length", number(length_, length)); }
 
   const nghttp2_nv* data() const { return fields_.data(); }
@@ -58,6 +60,7 @@ class Http2Fields {
     const auto bytes = [](std::string_view text) {
       return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
     };
+    assert(count_ < fields_.size());
     fields_[count_++] = {bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)};
   }
   static std::string_view number(Digits& digits, std::uint64_t value) {

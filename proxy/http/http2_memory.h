@@ -7,7 +7,6 @@
 
 namespace hybridge::http {
 
-// For good. A session lives and dies on one thread.
-nghttp2_mem* http2_memory();
+nghttp2_mem* http2_memory();  // valid for ever
 
 }  // namespace hybridge::http

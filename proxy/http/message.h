@@ -125,8 +125,8 @@ std::string_view status_phrase(int status);
 
 // Does a comma-separated list (Connection, Transfer-Encoding, …) hold the token? Case-blind.
 bool list_contains(std::string_view list, std::string_view token);
-bool equal_ignoring_case_of_same_size(std::string_view a, std::string_view b);
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) {  // mostly the sizes tell
+bool equal_ignoring_case_of_same_size(std::string_view a, std::string_view b);  // only of two that are as long
+inline bool equal_ignoring_case(std::string_view a, std::string_view b) {       // mostly the sizes tell
   return a.size() == b.size() && equal_ignoring_case_of_same_size(a, b);
 }
 

@@ -34,7 +34,7 @@ struct Sequence {
   std::string_view name;
   std::string host = "a.test";
   bool with_tls = false;
-  bool over_http2 = false;
+  bool over_http2 = false;  // with TLS, to a.test; the others above and below do not count
   bool reconnects = false;  // a connection for each request
   std::size_t body = 0;     // bytes of a POST
   int hosts = 0;            // beside the one that is asked for
@@ -73,7 +73,7 @@ class Http2Client {
   }
 
   int get() {
-    stream_ += 2;
+    stream_ = stream_ == 0 ? 1 : stream_ + 2;
     peer_.send(http2::headers(stream_, request_));
     int status = 0;
     http2::Frame frame;
@@ -99,7 +99,7 @@ class Http2Client {
 
   Peer peer_;
   http2::FrameReader reader_;
-  std::uint32_t stream_ = -1;
+  std::uint32_t stream_ = 0;  // of the last request
   const http2::Fields request_ =
       http2::request("GET", "/app/some/path?with=query",
                      {{"user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0"},

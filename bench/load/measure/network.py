@@ -1,4 +1,4 @@
-"""The network of a run: loopback in a namespace of its own, where nobody else is and the kernel's defaults hold."""
+"""The network of a run: loopback in a namespace of its own, where nobody else is, with the kernel's congestion control."""
 
 import ctypes
 import fcntl
@@ -10,11 +10,11 @@ CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")  
 KERNEL_DEFAULT = "cubic"
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-INTERFACE = struct.Struct("16sh14x")  # struct ifreq: name and flags
+INTERFACE = struct.Struct("16sh22x")  # struct ifreq: name and flags
 
 
 def enter() -> dict:
-    """For this process and all that it starts from now on, where the kernel allows it (root). Answers what there is.
+    """For this thread and all that it starts from now on, where the kernel allows it (root). Answers what there is.
 
     bbr sends by timers, at a pace that suits a link; on loopback it would be those timers that were measured.
     """
