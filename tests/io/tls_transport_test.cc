@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -44,6 +45,12 @@ class TlsTransport : public testing::Test, private Acceptor::User {
     server->transport.start_tls(std::move(ssl));
   }
   void on_accept_failed(int) override {}
+  std::unique_ptr<test::ScriptedConnection> let_a_stranger_call() {
+    server.reset();
+    auto stranger = test::connect_to(runner, acceptor.local());
+    runner.until([&] { return server.has_value(); });
+    return stranger;
+  }
 
   LoopRunner runner;
   test::TestAuthority authority;
@@ -176,9 +183,7 @@ TEST_F(TlsTransport, BackPressureReachesThePeer) {
 }
 
 TEST_F(TlsTransport, GarbageInsteadOfAHandshakeFails) {
-  server.reset();
-  const auto stranger = test::connect_to(runner, acceptor.local());
-  runner.until([&] { return server.has_value(); });
+  const auto stranger = let_a_stranger_call();
   stranger->send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
   runner.until([&] { return server->failures == 1; });
   EXPECT_EQ(server->failure->reason, Reason::kBadHandshake);
@@ -186,9 +191,7 @@ TEST_F(TlsTransport, GarbageInsteadOfAHandshakeFails) {
 }
 
 TEST_F(TlsTransport, AHangUpDuringTheHandshakeFails) {
-  server.reset();
-  const auto stranger = test::connect_to(runner, acceptor.local());
-  runner.until([&] { return server.has_value(); });
+  const auto stranger = let_a_stranger_call();
   stranger->send("\x16\x03\x01");
   stranger->shutdown();
   runner.until([&] { return server->failures == 1; });
@@ -196,9 +199,7 @@ TEST_F(TlsTransport, AHangUpDuringTheHandshakeFails) {
 }
 
 TEST_F(TlsTransport, ARecordThatWasTamperedWithFails) {
-  const auto stranger = test::connect_to(runner, acceptor.local());
-  server.reset();
-  runner.until([&] { return server.has_value(); });
+  const auto stranger = let_a_stranger_call();
   // A record of application data on a connection that has agreed on nothing.
   stranger->send(std::string("\x17\x03\x03\x00\x05hello", 10));
   runner.until([&] { return server->failures == 1; });
