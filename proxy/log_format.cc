@@ -147,93 +147,93 @@ template <class Number>
 std::string_view LogFormat::line(const ExchangeRecord& record) {
   line_.begin();
   if (format_ == Config::LogFormat::kJson) {
-    append_json(record, line_);
+    append_json(record);
   } else {
-    append_frappe(record, line_);
+    append_frappe(record);
   }
   return line_.text();
 }
 
-void LogFormat::append_json(const ExchangeRecord& record, LogLine& line) {
-  line.put("{\"ts\":\"");
-  append_utc(record.start_ms, line);
-  append_json_text_or_null("\",\"request_id\":", record.request_id, line);
-  append_json_text_or_null(",\"site\":", record.site, line);
-  append_json_text_or_null(",\"host\":", record.host, line);
-  append_json_text_or_null(",\"client\":", record.client, line);
-  append_json_text_or_null(",\"method\":", record.method, line);
-  append_json_text_or_null(",\"path\":", record.target, line);
-  append_json_number(",\"status\":", record.status, line);
-  append_json_text_or_null(",\"reason\":", code(record.reason), line);
-  append_json_text_or_null(",\"protocol\":", record.protocol, line);
+void LogFormat::append_json(const ExchangeRecord& record) {
+  line_.put("{\"ts\":\"");
+  append_utc(record.start_ms);
+  append_json_text_or_null("\",\"request_id\":", record.request_id, line_);
+  append_json_text_or_null(",\"site\":", record.site, line_);
+  append_json_text_or_null(",\"host\":", record.host, line_);
+  append_json_text_or_null(",\"client\":", record.client, line_);
+  append_json_text_or_null(",\"method\":", record.method, line_);
+  append_json_text_or_null(",\"path\":", record.target, line_);
+  append_json_number(",\"status\":", record.status, line_);
+  append_json_text_or_null(",\"reason\":", code(record.reason), line_);
+  append_json_text_or_null(",\"protocol\":", record.protocol, line_);
   if (record.tls_version.empty()) {
-    line.put(",\"tls\":null");
+    line_.put(",\"tls\":null");
   } else {
-    append_json_text_or_null(",\"tls\":{\"version\":", record.tls_version, line);
-    line.put(record.tls_resumed ? ",\"resumed\":true}" : ",\"resumed\":false}");
+    append_json_text_or_null(",\"tls\":{\"version\":", record.tls_version, line_);
+    line_.put(record.tls_resumed ? ",\"resumed\":true}" : ",\"resumed\":false}");
   }
-  append_json_text_or_null(",\"server\":", record.server, line);
-  append_json_text_or_null(",\"endpoint\":", record.endpoint, line);
-  append_json_number(",\"bytes_in\":", record.bytes_in, line);
-  append_json_number(",\"bytes_out\":", record.bytes_out, line);
-  append_json_ms(",\"ms\":{\"head\":", record.timings.head, line);
-  append_json_ms(",\"hold\":", record.timings.hold, line);
-  append_json_ms(",\"queue\":", record.timings.queue, line);
-  append_json_ms(",\"connect\":", record.timings.connect, line);
-  append_json_ms(",\"first_byte\":", record.timings.first_byte, line);
-  append_json_ms(",\"total\":", record.timings.total, line);
-  append_json_number("},\"retries\":", record.retries, line);
-  append_json_text_or_null(",\"hold_id\":", record.hold_id, line);
-  if (!record.trace_id.empty()) append_json_text_or_null(",\"trace_id\":", record.trace_id, line);
-  if (!record.rule.empty()) append_json_text_or_null(",\"rule\":", record.rule, line);
-  if (!record.would_limit.empty()) append_json_text_or_null(",\"would_limit\":", record.would_limit, line);
-  if (!record.request_class.empty()) append_json_text_or_null(",\"class\":", record.request_class, line);
-  append_json_number(",\"revision\":", record.revision, line);
-  append_json_text_or_null(",\"user_agent\":", record.user_agent, line);
-  append_json_text_or_null(",\"referer\":", record.referer, line);
-  line.put("}\n");
+  append_json_text_or_null(",\"server\":", record.server, line_);
+  append_json_text_or_null(",\"endpoint\":", record.endpoint, line_);
+  append_json_number(",\"bytes_in\":", record.bytes_in, line_);
+  append_json_number(",\"bytes_out\":", record.bytes_out, line_);
+  append_json_ms(",\"ms\":{\"head\":", record.timings.head, line_);
+  append_json_ms(",\"hold\":", record.timings.hold, line_);
+  append_json_ms(",\"queue\":", record.timings.queue, line_);
+  append_json_ms(",\"connect\":", record.timings.connect, line_);
+  append_json_ms(",\"first_byte\":", record.timings.first_byte, line_);
+  append_json_ms(",\"total\":", record.timings.total, line_);
+  append_json_number("},\"retries\":", record.retries, line_);
+  append_json_text_or_null(",\"hold_id\":", record.hold_id, line_);
+  if (!record.trace_id.empty()) append_json_text_or_null(",\"trace_id\":", record.trace_id, line_);
+  if (!record.rule.empty()) append_json_text_or_null(",\"rule\":", record.rule, line_);
+  if (!record.would_limit.empty()) append_json_text_or_null(",\"would_limit\":", record.would_limit, line_);
+  if (!record.request_class.empty()) append_json_text_or_null(",\"class\":", record.request_class, line_);
+  append_json_number(",\"revision\":", record.revision, line_);
+  append_json_text_or_null(",\"user_agent\":", record.user_agent, line_);
+  append_json_text_or_null(",\"referer\":", record.referer, line_);
+  line_.put("}\n");
 }
 
 // $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"
 // "$http_x_forwarded_for" "$host" $request_time
-void LogFormat::append_frappe(const ExchangeRecord& record, LogLine& line) {
-  append_nginx_text(record.client, line);
-  line.put(" - ");
-  append_nginx_text(record.remote_user, line);
-  line.put(" [");
-  append_local(record.start_ms + record.timings.total / 1000, line);  // as nginx: when the line is made
-  line.put("] \"");
+void LogFormat::append_frappe(const ExchangeRecord& record) {
+  append_nginx_text(record.client, line_);
+  line_.put(" - ");
+  append_nginx_text(record.remote_user, line_);
+  line_.put(" [");
+  append_local(record.start_ms + record.timings.total / 1000);  // as nginx: when the line is made
+  line_.put("] \"");
   if (!record.request_line.empty() || record.method.empty()) {
-    append_nginx_text(record.request_line, line);
+    append_nginx_text(record.request_line, line_);
   } else {
-    append_nginx_text(record.method, line);
-    line.put(' ');
-    append_nginx_text(record.target, line);
-    line.put(' ');
-    append_nginx_text(record.protocol, line);
+    append_nginx_text(record.method, line_);
+    line_.put(' ');
+    append_nginx_text(record.target, line_);
+    line_.put(' ');
+    append_nginx_text(record.protocol, line_);
   }
-  line.put("\" ");
+  line_.put("\" ");
   if (record.status <= 0) {
-    line.put("000");
+    line_.put("000");
   } else {
-    line.put_number(record.status);
+    line_.put_number(record.status);
   }
-  line.put(' ');
-  line.put_number(record.bytes_out);
-  line.put(" \"");
-  append_nginx_text(record.referer, line);
-  line.put("\" \"");
-  append_nginx_text(record.user_agent, line);
-  line.put("\" \"");
-  append_nginx_text(record.x_forwarded_for, line);
-  line.put("\" \"");
-  append_nginx_text(record.host, line);
-  line.put("\" ");
-  append_thousandths(record.timings.total / 1000, line);
-  line.put('\n');
+  line_.put(' ');
+  line_.put_number(record.bytes_out);
+  line_.put(" \"");
+  append_nginx_text(record.referer, line_);
+  line_.put("\" \"");
+  append_nginx_text(record.user_agent, line_);
+  line_.put("\" \"");
+  append_nginx_text(record.x_forwarded_for, line_);
+  line_.put("\" \"");
+  append_nginx_text(record.host, line_);
+  line_.put("\" ");
+  append_thousandths(record.timings.total / 1000, line_);
+  line_.put('\n');
 }
 
-void LogFormat::append_utc(std::int64_t unix_ms, LogLine& line) {
+void LogFormat::append_utc(std::int64_t unix_ms) {
   const std::time_t second = unix_ms / 1000;
   if (second != second_) {
     std::tm parts{};
@@ -242,14 +242,14 @@ void LogFormat::append_utc(std::int64_t unix_ms, LogLine& line) {
     date_.assign(date, std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts));
     second_ = second;
   }
-  line.put(date_);
+  line_.put(date_);
   const auto ms = unix_ms % 1000;
-  line.put('.');
-  line.put_three_digits(ms);
-  line.put('Z');
+  line_.put('.');
+  line_.put_three_digits(ms);
+  line_.put('Z');
 }
 
-void LogFormat::append_local(std::int64_t unix_ms, LogLine& line) {
+void LogFormat::append_local(std::int64_t unix_ms) {
   const std::time_t second = unix_ms / 1000;
   if (second != second_) {
     std::tm parts{};
@@ -259,7 +259,7 @@ void LogFormat::append_local(std::int64_t unix_ms, LogLine& line) {
     date_.assign(date, std::strftime(date, sizeof date, "%d/%b/%Y:%H:%M:%S %z", &parts));
     second_ = second;
   }
-  line.put(date_);
+  line_.put(date_);
 }
 
 }  // namespace hybridge

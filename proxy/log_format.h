@@ -22,10 +22,10 @@ class LogFormat {
   std::string_view line(const ExchangeRecord& record);
 
  private:
-  void append_json(const ExchangeRecord& record, LogLine& line);
-  void append_frappe(const ExchangeRecord& record, LogLine& line);
-  void append_utc(std::int64_t unix_ms, LogLine& line);
-  void append_local(std::int64_t unix_ms, LogLine& line);
+  void append_json(const ExchangeRecord& record);
+  void append_frappe(const ExchangeRecord& record);
+  void append_utc(std::int64_t unix_ms);
+  void append_local(std::int64_t unix_ms);
 
   Config::LogFormat format_;
   LogLine line_;
